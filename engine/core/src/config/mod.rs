@@ -1,0 +1,251 @@
+//! What is meant: a stack's modules, read, bound and checked, before any of it is evaluated.
+//!
+//! Made by [`load::load`] alone, from YAML and JSON files through one model. Expressions stay expressions;
+//! which argument is an attribute and which a nested block is decided where a schema is at hand (`body`).
+//!
+//! Invariants: names are unique per module; each call's module is present in `modules`; every key and scalar has
+//! a span in `sources`.
+
+pub mod body;
+pub mod check;
+pub mod decode;
+pub mod inputs;
+pub mod load;
+pub mod targets;
+
+use groma_lang::document::Node;
+use groma_lang::expr::{Expr, Reference};
+use groma_lang::types_syntax::TypeConstraint;
+use groma_types::{Mode, SourceMap, Span};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Names of the module calls that lead to a module; the root's is empty.
+pub type ModulePath = Vec<Arc<str>>;
+
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    pub sources: SourceMap,
+    /// The stack's folder.
+    pub root_dir: PathBuf,
+    pub modules: BTreeMap<ModulePath, Module>,
+    /// Every file that was read, relative to the stack, for saved plans.
+    pub files: Vec<FileRecord>,
+}
+
+#[derive(Clone, Debug)]
+pub struct FileRecord {
+    pub name: Arc<str>,
+    pub text: Arc<str>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Module {
+    pub path: ModulePath,
+    pub dir: PathBuf,
+    pub variables: BTreeMap<Arc<str>, Variable>,
+    pub locals: BTreeMap<Arc<str>, Local>,
+    pub outputs: BTreeMap<Arc<str>, Output>,
+    pub providers: Vec<ProviderBlock>,
+    pub required_providers: BTreeMap<Arc<str>, RequiredProvider>,
+    pub resources: BTreeMap<BlockId, ResourceBlock>,
+    pub calls: BTreeMap<Arc<str>, ModuleCall>,
+    pub moved: Vec<Moved>,
+    pub removed: Vec<Removed>,
+    pub backend: Option<Backend>,
+}
+
+/// A resource block's name in its module.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlockId {
+    pub mode: Mode,
+    pub kind: Arc<str>,
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for BlockId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = match self.mode {
+            Mode::Managed => "",
+            Mode::Data => "data.",
+            Mode::Ephemeral => "ephemeral.",
+        };
+        write!(f, "{mode}{}.{}", self.kind, self.name)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Variable {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub constraint: TypeConstraint,
+    pub default: Option<Expr>,
+    pub sensitive: bool,
+    pub ephemeral: bool,
+    pub nullable: bool,
+    pub description: Option<Arc<str>>,
+    pub validations: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Local {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub value: Expr,
+}
+
+#[derive(Clone, Debug)]
+pub struct Output {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub value: Expr,
+    pub sensitive: bool,
+    pub ephemeral: bool,
+    pub description: Option<Arc<str>>,
+    pub depends_on: Vec<Reference>,
+    pub preconditions: Vec<Rule>,
+}
+
+/// A condition with its message.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub span: Span,
+    pub condition: Expr,
+    pub error_message: Expr,
+}
+
+#[derive(Clone, Debug)]
+pub struct RequiredProvider {
+    pub source: Arc<str>,
+    pub version: Option<Arc<str>>,
+    pub span: Span,
+    /// `kubernetes.eu` entries of `configuration_aliases`.
+    pub aliases: Vec<Arc<str>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ProviderBlock {
+    /// Local name: `aws`.
+    pub name: Arc<str>,
+    pub alias: Option<Arc<str>>,
+    pub span: Span,
+    /// Only with an alias.
+    pub for_each: Option<Expr>,
+    pub body: Body,
+    /// `lifecycle.hosted_by`.
+    pub hosted_by: Option<Reference>,
+    /// `lifecycle.expect`.
+    pub expect: Option<Expr>,
+}
+
+/// The provider that a block names: `aws`, `aws.eu`, `aws.by_region[each.key]`.
+#[derive(Clone, Debug)]
+pub struct ProviderRef {
+    pub name: Arc<str>,
+    pub alias: Option<Arc<str>>,
+    pub key: Option<Expr>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, Default)]
+pub enum Expansion {
+    /// One instance without a key.
+    #[default]
+    Single,
+    Count(Expr),
+    ForEach(Expr),
+    /// `lifecycle.enabled`: one instance without a key, or none.
+    Enabled(Expr),
+}
+
+#[derive(Clone, Debug)]
+pub struct ResourceBlock {
+    pub id: BlockId,
+    pub span: Span,
+    pub expansion: Expansion,
+    /// As written, or the default configuration of the provider that the kind's name begins with.
+    pub provider: ProviderRef,
+    /// All arguments but the meta-arguments.
+    pub body: Body,
+    pub depends_on: Vec<Reference>,
+    pub lifecycle: Lifecycle,
+    /// `timeouts` by operation (`create`, `update`, `delete`, `read`), as text such as `30m`.
+    pub timeouts: BTreeMap<Arc<str>, Expr>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Lifecycle {
+    pub create_before_destroy: Option<Expr>,
+    pub prevent_destroy: Option<Expr>,
+    pub on_destroy: Option<Expr>,
+    pub ignore_changes: IgnoreChanges,
+    pub replace_triggered_by: Vec<Reference>,
+    pub preconditions: Vec<Rule>,
+    pub postconditions: Vec<Rule>,
+    pub max_instances: Option<Expr>,
+    pub on_missing: Option<Expr>,
+    pub wait: Option<Expr>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub enum IgnoreChanges {
+    #[default]
+    None,
+    All,
+    /// Attribute paths: root is the first attribute's name.
+    Paths(Vec<Reference>),
+}
+
+/// Arguments as written: a mapping whose keys and scalars keep their spans.
+#[derive(Clone, Debug)]
+pub struct Body {
+    pub node: Node,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct ModuleCall {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub source: Arc<str>,
+    pub expansion: Expansion,
+    /// Arguments by variable name.
+    pub arguments: BTreeMap<Arc<str>, Expr>,
+    /// `providers = { aws = aws.eu }`: inner local name (`aws` or `aws.eu`) to the caller's provider.
+    pub providers: BTreeMap<Arc<str>, ProviderRef>,
+    pub depends_on: Vec<Reference>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Moved {
+    pub from: Reference,
+    pub to: Reference,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct Removed {
+    pub from: Reference,
+    /// `lifecycle.destroy`: delete the object, not just forget it.
+    pub destroy: bool,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct Backend {
+    pub kind: Arc<str>,
+    pub body: Body,
+    pub span: Span,
+}
+
+impl Config {
+    /// The root module.
+    ///
+    /// # Panics
+    /// If the config was not made by `load`, which always puts it there.
+    pub fn root(&self) -> &Module {
+        self.modules.get(&ModulePath::new()).expect("load puts the root module in")
+    }
+}
