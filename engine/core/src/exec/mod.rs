@@ -1,0 +1,3 @@
+//! Running a plan: what starts when.
+
+pub mod scheduler;

@@ -1,0 +1,707 @@
+//! What may start now: a graph of nodes that grows while it runs.
+//!
+//! The scheduler is plain data: no clock, no async, no values. A driver asks [`Scheduler::next`] until it says
+//! `None`, runs what it got, and tells how each node ended. Of the nodes that may start the one with the longest
+//! remaining path goes first; equal ones in the order in which they were added.
+//!
+//! Invariants: a node starts once, and only after all before it are done; a limit is never exceeded by starting;
+//! a node after one that failed, was held or was skipped never starts and is reported as skipped exactly once;
+//! an [`Scheduler::add`] that fails changes nothing.
+//!
+//! All operations together cost O((V + E) log V); an `add` costs in the piece and what it reaches.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+
+#[cfg(test)]
+mod tests;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LimitId(pub u32);
+
+/// What is guessed of a node before it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeSpec {
+    /// How long it holds a slot.
+    pub busy_ms: u64,
+    /// How long it only waits after that.
+    pub wait_ms: u64,
+    /// The limit whose slot it holds; `None`: only the overall limit counts.
+    pub limit: Option<LimitId>,
+}
+
+/// A node of the piece that is being added, by its index there, or one of before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NodeRef {
+    New(usize),
+    Old(NodeId),
+}
+
+/// How a node ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    Failed,
+    /// Stopped for approval: what follows it does not run.
+    Held,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// Something before it has not ended.
+    Waiting,
+    /// Could start but for limits.
+    Ready,
+    /// Runs and holds a slot.
+    Running,
+    /// Runs, only waits and holds no slot.
+    Slotless,
+    Done,
+    Failed,
+    Held,
+    /// Something before it failed or was held.
+    Skipped,
+}
+
+impl NodeState {
+    /// Whether the node has been given to the driver or will never be.
+    pub fn is_settled(self) -> bool {
+        !matches!(self, NodeState::Waiting | NodeState::Ready)
+    }
+    pub fn is_running(self) -> bool {
+        matches!(self, NodeState::Running | NodeState::Slotless)
+    }
+    pub fn has_ended(self) -> bool {
+        self.is_settled() && !self.is_running()
+    }
+    fn ended_badly(self) -> bool {
+        matches!(self, NodeState::Failed | NodeState::Held | NodeState::Skipped)
+    }
+}
+
+/// A node that will not run, because of another that failed or was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Skip {
+    pub node: NodeId,
+    pub because: NodeId,
+}
+
+/// What an [`Scheduler::add`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Ids of the new nodes, in the order of the piece.
+    pub nodes: Vec<NodeId>,
+    /// Nodes that will not run since they now come after one that ended badly.
+    pub skipped: Vec<Skip>,
+}
+
+/// Why a piece was refused; nothing was added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddError {
+    /// The nodes of a cycle, each before the next, the last before the first.
+    Cycle(Vec<NodeRef>),
+    /// An edge leads to a node that has started or ended.
+    Started(NodeId),
+    /// A reference to a node or limit that is not there.
+    Unknown(NodeRef),
+}
+
+impl fmt::Display for AddError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AddError::Cycle(nodes) => write!(f, "{} nodes wait for each other in a cycle", nodes.len()),
+            AddError::Started(node) => write!(f, "node {} has started, nothing can come before it", node.0),
+            AddError::Unknown(node) => write!(f, "{node:?} is not there or has an unknown limit"),
+        }
+    }
+}
+impl std::error::Error for AddError {}
+
+/// Place in a queue: longest remaining path first, then the older node.
+type Key = (Reverse<u64>, NodeId);
+
+struct Node {
+    spec: NodeSpec,
+    state: NodeState,
+    /// Nodes before this one that are not done.
+    pending: u32,
+    before: Vec<NodeId>,
+    after: Vec<NodeId>,
+    /// Length of the longest path from the start of this node to the end of all.
+    tail: u64,
+    /// What it was skipped because of.
+    cause: Option<NodeId>,
+}
+
+/// Ready nodes of one limit, and its slots. Queue 0 is of the nodes without a limit.
+struct Queue {
+    ready: BTreeSet<Key>,
+    in_use: usize,
+    /// Slots now; between 1 and `cap`.
+    slots: usize,
+    cap: usize,
+    /// Successes since the last change of `slots`.
+    successes: usize,
+    /// Answers to come from requests that were on their way when slots were last taken: they say nothing new.
+    stale_answers: usize,
+    /// What [`Scheduler::heads`] holds of this queue.
+    offered: Option<Key>,
+}
+
+impl Queue {
+    fn new(cap: usize) -> Queue {
+        Queue {
+            ready: BTreeSet::new(),
+            in_use: 0,
+            slots: cap,
+            cap,
+            successes: 0,
+            stale_answers: 0,
+            offered: None,
+        }
+    }
+    fn head(&self) -> Option<Key> {
+        if self.in_use < self.slots { self.ready.first().copied() } else { None }
+    }
+}
+
+/// See the module's text.
+pub struct Scheduler {
+    nodes: Vec<Node>,
+    queues: Vec<Queue>,
+    /// First node of each queue that has a free slot.
+    heads: BTreeSet<(Key, usize)>,
+    overall: Option<usize>,
+    /// Nodes that hold a slot.
+    slotted: usize,
+    /// Nodes that run, with a slot or without.
+    running: usize,
+    /// Nodes that have not ended.
+    remaining: usize,
+    ready: usize,
+    stopped: bool,
+}
+
+impl Default for Scheduler {
+    fn default() -> Scheduler {
+        Scheduler::new()
+    }
+}
+
+impl Scheduler {
+    pub fn new() -> Scheduler {
+        Scheduler {
+            nodes: Vec::new(),
+            queues: vec![Queue::new(usize::MAX)],
+            heads: BTreeSet::new(),
+            overall: None,
+            slotted: 0,
+            running: 0,
+            remaining: 0,
+            ready: 0,
+            stopped: false,
+        }
+    }
+
+    /// Makes a limit of `max` slots (at least one). It adapts below that to what the API bears.
+    pub fn limit(&mut self, max: usize) -> LimitId {
+        self.queues.push(Queue::new(max.max(1)));
+        LimitId(u32::try_from(self.queues.len() - 2).expect("fewer than 2^32 limits"))
+    }
+
+    /// Caps the nodes that hold a slot at one time, over all limits.
+    pub fn set_overall(&mut self, max: Option<usize>) {
+        self.overall = max.map(|m| m.max(1));
+    }
+
+    /// Starts the most urgent node that may start under all limits.
+    #[expect(clippy::should_implement_trait, reason = "not an iterator: the answer changes with every call")]
+    pub fn next(&mut self) -> Option<NodeId> {
+        if self.stopped || self.overall.is_some_and(|max| self.slotted >= max) {
+            return None;
+        }
+        let &(key, queue) = self.heads.first()?;
+        let node = key.1;
+        self.queues[queue].ready.remove(&key);
+        self.queues[queue].in_use += 1;
+        self.ready -= 1;
+        self.slotted += 1;
+        self.running += 1;
+        self.node_mut(node).state = NodeState::Running;
+        self.offer(queue);
+        Some(node)
+    }
+
+    /// Says that a running node from now on only waits: its slot is free for another.
+    pub fn waiting(&mut self, node: NodeId) {
+        if self.node(node).state == NodeState::Running {
+            self.node_mut(node).state = NodeState::Slotless;
+            self.free_slot(node);
+        }
+    }
+
+    /// Records the end of a running node; returns the nodes that will not run because of it.
+    ///
+    /// # Panics
+    /// The node does not run.
+    pub fn finish(&mut self, node: NodeId, outcome: Outcome) -> Vec<Skip> {
+        let state = self.node(node).state;
+        assert!(state.is_running(), "invariant: only a running node ends, {node:?} is {state:?}");
+        if state == NodeState::Running {
+            self.free_slot(node);
+        }
+        self.running -= 1;
+        self.remaining -= 1;
+        let mut skipped = Vec::new();
+        match outcome {
+            Outcome::Done => {
+                self.node_mut(node).state = NodeState::Done;
+                self.release(node);
+            }
+            Outcome::Failed => {
+                self.node_mut(node).state = NodeState::Failed;
+                self.skip_after(node, node, &mut skipped);
+            }
+            Outcome::Held => {
+                self.node_mut(node).state = NodeState::Held;
+                self.skip_after(node, node, &mut skipped);
+            }
+        }
+        skipped
+    }
+
+    /// Says that the API refused a request for its rate: the limit falls to half, at least one. Refusals of
+    /// requests that were on their way at that time are one and the same news.
+    pub fn throttled(&mut self, limit: LimitId) {
+        let queue = &mut self.queues[queue_of(Some(limit))];
+        if queue.stale_answers > 0 {
+            queue.stale_answers -= 1;
+            return;
+        }
+        queue.slots = (queue.slots / 2).max(1);
+        queue.successes = 0;
+        queue.stale_answers = queue.in_use.saturating_sub(1);
+        self.offer(queue_of(Some(limit)));
+    }
+
+    /// Says that the API took a request: after as many as there are slots, the limit rises by one.
+    pub fn succeeded(&mut self, limit: LimitId) {
+        let queue = &mut self.queues[queue_of(Some(limit))];
+        queue.stale_answers = queue.stale_answers.saturating_sub(1);
+        queue.successes += 1;
+        if queue.successes >= queue.slots && queue.slots < queue.cap {
+            queue.slots += 1;
+            queue.successes = 0;
+            self.offer(queue_of(Some(limit)));
+        }
+    }
+
+    /// Starts nothing more; what runs may end.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Whether nothing runs and nothing can start: the run is over.
+    pub fn is_idle(&self) -> bool {
+        self.running == 0 && (self.stopped || self.ready == 0)
+    }
+
+    /// Number of nodes that run, with a slot or without.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Number of nodes that have not ended.
+    pub fn remaining(&self) -> usize {
+        self.remaining
+    }
+
+    /// Number of nodes ever added.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    pub fn state(&self, node: NodeId) -> NodeState {
+        self.node(node).state
+    }
+
+    /// The failed or held node that a skipped node was skipped because of.
+    pub fn cause(&self, node: NodeId) -> Option<NodeId> {
+        self.node(node).cause
+    }
+
+    /// Nodes that a waiting node waits for.
+    pub fn blockers(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.node(node).before.iter().copied().filter(|&b| self.node(b).state != NodeState::Done)
+    }
+
+    /// Guessed time from the start of the node to the end of all that follows it.
+    pub fn remaining_path_ms(&self, node: NodeId) -> u64 {
+        self.node(node).tail
+    }
+
+    /// Slots that a limit has now.
+    pub fn slots(&self, limit: LimitId) -> usize {
+        self.queues[queue_of(Some(limit))].slots
+    }
+
+    fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0 as usize]
+    }
+    fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id.0 as usize]
+    }
+    fn key(&self, id: NodeId) -> Key {
+        (Reverse(self.node(id).tail), id)
+    }
+    fn queue(&self, id: NodeId) -> usize {
+        queue_of(self.node(id).spec.limit)
+    }
+
+    /// Brings `heads` up to date after a change of a queue.
+    fn offer(&mut self, queue: usize) {
+        let head = self.queues[queue].head();
+        let old = std::mem::replace(&mut self.queues[queue].offered, head);
+        if old != head {
+            if let Some(key) = old {
+                self.heads.remove(&(key, queue));
+            }
+            if let Some(key) = head {
+                self.heads.insert((key, queue));
+            }
+        }
+    }
+
+    fn free_slot(&mut self, node: NodeId) {
+        let queue = self.queue(node);
+        self.queues[queue].in_use -= 1;
+        self.slotted -= 1;
+        self.offer(queue);
+    }
+
+    /// Puts a node into its queue if nothing is before it any more.
+    fn enqueue_if_ready(&mut self, node: NodeId) {
+        if self.node(node).state == NodeState::Waiting && self.node(node).pending == 0 {
+            self.node_mut(node).state = NodeState::Ready;
+            let (queue, key) = (self.queue(node), self.key(node));
+            self.queues[queue].ready.insert(key);
+            self.ready += 1;
+            self.offer(queue);
+        }
+    }
+
+    /// Takes a ready node out of its queue.
+    fn dequeue(&mut self, node: NodeId) {
+        if self.node(node).state == NodeState::Ready {
+            self.node_mut(node).state = NodeState::Waiting;
+            let (queue, key) = (self.queue(node), self.key(node));
+            self.queues[queue].ready.remove(&key);
+            self.ready -= 1;
+            self.offer(queue);
+        }
+    }
+
+    fn release(&mut self, node: NodeId) {
+        for i in 0..self.node(node).after.len() {
+            let next = self.node(node).after[i];
+            self.node_mut(next).pending -= 1;
+            self.enqueue_if_ready(next);
+        }
+    }
+
+    /// Skips all that comes after `node` and has not been skipped before.
+    fn skip_after(&mut self, node: NodeId, because: NodeId, skipped: &mut Vec<Skip>) {
+        let mut todo = vec![node];
+        while let Some(at) = todo.pop() {
+            for i in 0..self.node(at).after.len() {
+                let next = self.node(at).after[i];
+                if self.skip(next, because, skipped) {
+                    todo.push(next);
+                }
+            }
+        }
+    }
+
+    fn skip(&mut self, node: NodeId, because: NodeId, skipped: &mut Vec<Skip>) -> bool {
+        if self.node(node).state.is_settled() {
+            return false;
+        }
+        self.dequeue(node);
+        self.node_mut(node).state = NodeState::Skipped;
+        self.node_mut(node).cause = Some(because);
+        self.remaining -= 1;
+        skipped.push(Skip { node, because });
+        true
+    }
+}
+
+/// Adding pieces.
+impl Scheduler {
+    /// Adds one sealed piece: nodes, and edges "the first ends before the second starts" between them and to and
+    /// from nodes of before. An edge to a node that was skipped is dropped, since that never starts.
+    ///
+    /// # Errors
+    /// See [`AddError`]; then nothing was added.
+    pub fn add(&mut self, nodes: Vec<NodeSpec>, edges: &[(NodeRef, NodeRef)]) -> Result<Added, AddError> {
+        self.check_references(&nodes, edges)?;
+        let edges = self.numbered(edges);
+        let cycle = Piece::new(self, nodes.len(), &edges).find_cycle();
+        if let Some(cycle) = cycle {
+            return Err(AddError::Cycle(self.named(&cycle)));
+        }
+        let added = self.append(nodes, &edges);
+        self.lengthen(&self.with_open_ancestors(&added, &edges));
+        let skipped = self.settle_new_edges(&edges);
+        added.iter().for_each(|&node| self.enqueue_if_ready(node));
+        Ok(Added { nodes: added, skipped })
+    }
+
+    fn check_references(&self, nodes: &[NodeSpec], edges: &[(NodeRef, NodeRef)]) -> Result<(), AddError> {
+        let limits = self.queues.len() - 1;
+        if let Some(i) = nodes.iter().position(|n| n.limit.is_some_and(|l| l.0 as usize >= limits)) {
+            return Err(AddError::Unknown(NodeRef::New(i)));
+        }
+        for &(from, to) in edges {
+            for end in [from, to] {
+                let there = match end {
+                    NodeRef::New(i) => i < nodes.len(),
+                    NodeRef::Old(id) => (id.0 as usize) < self.nodes.len(),
+                };
+                if !there {
+                    return Err(AddError::Unknown(end));
+                }
+            }
+            if let NodeRef::Old(id) = to {
+                let state = self.node(id).state;
+                if state.is_settled() && state != NodeState::Skipped {
+                    return Err(AddError::Started(id));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives new nodes the ids that they will have; drops edges to skipped nodes.
+    fn numbered(&self, edges: &[(NodeRef, NodeRef)]) -> Vec<(NodeId, NodeId)> {
+        let number = |end: NodeRef| match end {
+            NodeRef::New(i) => number_of(self.nodes.len() + i),
+            NodeRef::Old(id) => id,
+        };
+        let skipped =
+            |id: NodeId| self.nodes.get(id.0 as usize).is_some_and(|n| n.state == NodeState::Skipped);
+        edges.iter().map(|&(a, b)| (number(a), number(b))).filter(|&(_, b)| !skipped(b)).collect()
+    }
+
+    fn named(&self, ids: &[NodeId]) -> Vec<NodeRef> {
+        let first = self.nodes.len();
+        let name = |id: &NodeId| match (id.0 as usize).checked_sub(first) {
+            Some(index) => NodeRef::New(index),
+            None => NodeRef::Old(*id),
+        };
+        ids.iter().map(name).collect()
+    }
+
+    fn append(&mut self, specs: Vec<NodeSpec>, edges: &[(NodeId, NodeId)]) -> Vec<NodeId> {
+        let first = self.nodes.len();
+        self.remaining += specs.len();
+        self.nodes.extend(specs.into_iter().map(|spec| Node {
+            spec,
+            state: NodeState::Waiting,
+            pending: 0,
+            before: Vec::new(),
+            after: Vec::new(),
+            tail: 0,
+            cause: None,
+        }));
+        for &(from, to) in edges {
+            if self.node(from).state != NodeState::Done {
+                self.dequeue(to);
+                self.node_mut(to).pending += 1;
+            }
+            self.node_mut(from).after.push(to);
+            self.node_mut(to).before.push(from);
+        }
+        (first..self.nodes.len()).map(number_of).collect()
+    }
+
+    /// Computes the remaining paths of `nodes`, which are in an order where what follows a node stands before it.
+    fn lengthen(&mut self, nodes: &[NodeId]) {
+        for &id in nodes {
+            let after = self.node(id).after.iter().map(|&n| self.node(n).tail).max().unwrap_or(0);
+            let spec = self.node(id).spec;
+            let tail = after.saturating_add(spec.busy_ms).saturating_add(spec.wait_ms);
+            if tail != self.node(id).tail {
+                let was_ready = self.node(id).state == NodeState::Ready;
+                self.dequeue(id);
+                self.node_mut(id).tail = tail;
+                if was_ready {
+                    self.enqueue_if_ready(id);
+                }
+            }
+        }
+    }
+
+    /// Returns the new nodes and those unstarted ones from which an added edge can be reached, each after all
+    /// that follow it.
+    fn with_open_ancestors(&self, new: &[NodeId], edges: &[(NodeId, NodeId)]) -> Vec<NodeId> {
+        let is_open = |id: &NodeId| !self.node(*id).state.is_settled();
+        // First the set, with the number of its members that follow each; then Kahn's order over it.
+        let mut todo: Vec<NodeId> =
+            edges.iter().map(|e| e.0).chain(new.iter().copied()).filter(is_open).collect();
+        todo.sort_unstable();
+        todo.dedup();
+        let mut following: HashMap<NodeId, u32> = todo.iter().map(|&id| (id, 0)).collect();
+        let mut members = Vec::new();
+        while let Some(id) = todo.pop() {
+            members.push(id);
+            for &b in self.node(id).before.iter().filter(|b| is_open(b)) {
+                *following.entry(b).or_insert_with(|| {
+                    todo.push(b);
+                    0
+                }) += 1;
+            }
+        }
+        let mut order: Vec<NodeId> = members.into_iter().filter(|id| following[id] == 0).collect();
+        let mut at = 0;
+        while at < order.len() {
+            for &b in self.node(order[at]).before.iter().filter(|b| is_open(b)) {
+                let count = following.get_mut(&b).expect("invariant: what is before a member is a member");
+                *count -= 1;
+                if *count == 0 {
+                    order.push(b);
+                }
+            }
+            at += 1;
+        }
+        order
+    }
+
+    /// Skips what now comes after a node that ended badly.
+    fn settle_new_edges(&mut self, edges: &[(NodeId, NodeId)]) -> Vec<Skip> {
+        let mut skipped = Vec::new();
+        for &(from, to) in edges {
+            if self.node(from).state.ended_badly() {
+                let because = self.node(from).cause.unwrap_or(from);
+                if self.skip(to, because, &mut skipped) {
+                    self.skip_after(to, because, &mut skipped);
+                }
+            }
+        }
+        skipped
+    }
+}
+
+/// The part of the graph in which a piece could close a cycle.
+struct Piece<'a> {
+    graph: &'a Scheduler,
+    first_new: u32,
+    count: u32,
+    /// Added edges by their first node, sorted.
+    added: Vec<(NodeId, NodeId)>,
+    /// A way back from old nodes to the piece is possible: one of the piece's edges begins at an open node.
+    through_old: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Visit {
+    Open,
+    Closed,
+}
+
+impl Piece<'_> {
+    fn new<'a>(graph: &'a Scheduler, count: usize, edges: &[(NodeId, NodeId)]) -> Piece<'a> {
+        let first_new = number_of(graph.nodes.len()).0;
+        let mut added = edges.to_vec();
+        added.sort_unstable();
+        let count = number_of(count).0;
+        let mut piece = Piece { graph, first_new, count, added, through_old: false };
+        piece.through_old = edges.iter().any(|e| piece.is_open_old(e.0));
+        piece
+    }
+
+    fn is_open_old(&self, id: NodeId) -> bool {
+        !self.is_new(id) && !self.graph.node(id).state.is_settled()
+    }
+
+    fn is_new(&self, id: NodeId) -> bool {
+        id.0 >= self.first_new
+    }
+
+    /// A settled node closes no cycle: nothing waits for it any more.
+    fn may_lead_back(&self, id: NodeId) -> bool {
+        self.is_new(id) || self.through_old && self.is_open_old(id)
+    }
+
+    /// The `i`-th node that follows `id`, over added edges first.
+    fn after(&self, id: NodeId, i: usize) -> Option<NodeId> {
+        let start = self.added.partition_point(|e| e.0 < id);
+        match self.added.get(start + i) {
+            Some(&(from, to)) if from == id => Some(to),
+            _ if self.is_new(id) => None,
+            _ => {
+                let end = self.added.partition_point(|e| e.0 <= id);
+                self.graph.node(id).after.get(i - (end - start)).copied()
+            }
+        }
+    }
+
+    fn find_cycle(&self) -> Option<Vec<NodeId>> {
+        let mut visits: HashMap<NodeId, Visit> = HashMap::new();
+        let new = (self.first_new..self.first_new + self.count).map(NodeId);
+        let old = self.added.iter().map(|e| e.0).filter(|&id| self.is_open_old(id));
+        new.chain(old).find_map(|root| self.visit(root, &mut visits))
+    }
+
+    /// Walks depth first from `root` without recursion: a chain may be as long as the graph.
+    fn visit(&self, root: NodeId, visits: &mut HashMap<NodeId, Visit>) -> Option<Vec<NodeId>> {
+        if visits.contains_key(&root) {
+            return None;
+        }
+        visits.insert(root, Visit::Open);
+        let mut path = vec![(root, 0)];
+        while let Some((id, i)) = path.last_mut() {
+            let (at, next) = (*id, self.after(*id, *i));
+            *i += 1;
+            match next {
+                None => {
+                    visits.insert(at, Visit::Closed);
+                    path.pop();
+                }
+                Some(next) if !self.may_lead_back(next) => {}
+                Some(next) => match visits.get(&next) {
+                    Some(Visit::Closed) => {}
+                    Some(Visit::Open) => {
+                        let start = path.iter().position(|p| p.0 == next).unwrap_or(0);
+                        return Some(path[start..].iter().map(|p| p.0).collect());
+                    }
+                    None => {
+                        visits.insert(next, Visit::Open);
+                        path.push((next, 0));
+                    }
+                },
+            }
+        }
+        None
+    }
+}
+
+/// Index of a limit's queue; 0 is of the nodes without a limit.
+fn queue_of(limit: Option<LimitId>) -> usize {
+    limit.map_or(0, |l| l.0 as usize + 1)
+}
+
+fn number_of(index: usize) -> NodeId {
+    NodeId(u32::try_from(index).expect("fewer than 2^32 nodes"))
+}
