@@ -1,0 +1,81 @@
+//! Quantities of Kubernetes (`500m`, `1Gi`, `1e3`), compared by value.
+
+use groma_types::Number;
+
+/// Suffixes and what they multiply by, as a decimal text that [`Number::parse`] reads.
+const SUFFIXES: &[(&str, &str)] = &[
+    ("Ki", "1024"),
+    ("Mi", "1048576"),
+    ("Gi", "1073741824"),
+    ("Ti", "1099511627776"),
+    ("Pi", "1125899906842624"),
+    ("Ei", "1152921504606846976"),
+    ("n", "1e-9"),
+    ("u", "1e-6"),
+    ("m", "1e-3"),
+    ("k", "1e3"),
+    ("M", "1e6"),
+    ("G", "1e9"),
+    ("T", "1e12"),
+    ("P", "1e15"),
+    ("E", "1e18"),
+];
+
+/// Returns the quantity in thousand-millionths, which are whole for every quantity that the API accepts:
+/// `None` if the text is none.
+fn nanos(text: &str) -> Option<Number> {
+    let suffix = SUFFIXES.iter().find(|(suffix, _)| text.ends_with(suffix));
+    let (mantissa, scale) = suffix.map_or((text, "1"), |(s, scale)| (&text[..text.len() - s.len()], *scale));
+    let unsigned = mantissa.strip_prefix(['+', '-']).unwrap_or(mantissa);
+    let unsigned = unsigned.strip_suffix('.').unwrap_or(unsigned);
+    let padded = if unsigned.starts_with('.') { format!("0{unsigned}") } else { unsigned.to_string() };
+    let size = Number::parse(&padded).ok()?;
+    // Scaling up first keeps fractions of ten exact: they are not in binary.
+    let exact = Number::parse("1e9").ok()?.mul(&size);
+    let scaled = match scale {
+        "1e-9" => exact.div(&Number::parse("1e9").ok()?)?,
+        "1e-6" => exact.div(&Number::parse("1e6").ok()?)?,
+        "1e-3" => exact.div(&Number::parse("1e3").ok()?)?,
+        other => exact.mul(&Number::parse(other).ok()?),
+    };
+    let rounded = scaled.add(&Number::parse("0.5").ok()?).floor();
+    Some(if mantissa.starts_with('-') { rounded.neg() } else { rounded })
+}
+
+/// Whether two texts mean the same quantity. Texts that are none are equal only as texts.
+pub(crate) fn same_quantity(a: &str, b: &str) -> bool {
+    a == b || matches!((nanos(a), nanos(b)), (Some(a), Some(b)) if a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_compare_by_value() {
+        for (a, b, same) in [
+            ("0.5", "500m", true),
+            ("1000m", "1", true),
+            ("1Gi", "1024Mi", true),
+            ("1G", "1Gi", false),
+            ("1e3", "1k", true),
+            ("1E3", "1000", true),
+            ("1E", "1000P", true),
+            (".5", "500m", true),
+            ("1.", "1", true),
+            ("0.1", "100m", true),
+            ("1.5Gi", "1536Mi", true),
+            ("100m", "250m", false),
+            ("-1", "-1000m", true),
+            ("1", "-1", false),
+            ("128Mi", "134217728", true),
+            ("100u", "100000n", true),
+            ("", "", true),
+            ("lots", "lots", true),
+            ("lots", "more", false),
+            ("0", "0Mi", true),
+        ] {
+            assert_eq!(same_quantity(a, b), same, "{a} and {b}");
+        }
+    }
+}
