@@ -1,19 +1,22 @@
 //! What may start now: a graph of nodes that grows while it runs.
 //!
 //! The scheduler is plain data: no clock, no async, no values. A driver asks [`Scheduler::next`] until it says
-//! `None`, runs what it got, and tells how each node ended. Of the nodes that may start the one with the longest
-//! remaining path goes first; equal ones in the order in which they were added.
+//! `None`, runs what it got, and tells how each node ended. Of the nodes that may start the one of the highest rank
+//! goes first, that is the one with the longest remaining path, queues for slots counted in (see [`rank`]); equal
+//! ones in the order in which they were added.
 //!
 //! Invariants: a node starts once, and only after all before it are done; a limit is never exceeded by starting;
 //! a node after one that failed, was held or was skipped never starts and is reported as skipped exactly once;
 //! an [`Scheduler::add`] that fails changes nothing.
 //!
-//! All operations together cost O((V + E) log V); an `add` costs in the piece and what it reaches.
+//! All operations together cost O((V + E) log V); an `add` costs in the piece and what it reaches. Ranks are searched
+//! for anew only when as much has been added as is still to start, so that this too is paid by what was added.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
+mod rank;
 #[cfg(test)]
 mod tests;
 
@@ -121,7 +124,7 @@ impl fmt::Display for AddError {
 }
 impl std::error::Error for AddError {}
 
-/// Place in a queue: longest remaining path first, then the older node.
+/// Place in a queue: highest rank first, then the older node.
 type Key = (Reverse<u64>, NodeId);
 
 struct Node {
@@ -133,6 +136,8 @@ struct Node {
     after: Vec<NodeId>,
     /// Length of the longest path from the start of this node to the end of all.
     tail: u64,
+    /// Urgency: [`Node::tail`], or more or less than that where slots are short.
+    rank: u64,
     /// What it was skipped because of.
     cause: Option<NodeId>,
 }
@@ -183,6 +188,10 @@ pub struct Scheduler {
     /// Nodes that have not ended.
     remaining: usize,
     ready: usize,
+    /// Nodes added since ranks were last searched for.
+    unranked: usize,
+    /// Nodes that had not started at that time, and those added since.
+    perhaps_open: Vec<NodeId>,
     stopped: bool,
 }
 
@@ -203,6 +212,8 @@ impl Scheduler {
             running: 0,
             remaining: 0,
             ready: 0,
+            unranked: 0,
+            perhaps_open: Vec::new(),
             stopped: false,
         }
     }
@@ -364,7 +375,7 @@ impl Scheduler {
         &mut self.nodes[id.0 as usize]
     }
     fn key(&self, id: NodeId) -> Key {
-        (Reverse(self.node(id).tail), id)
+        (Reverse(self.node(id).rank), id)
     }
     fn queue(&self, id: NodeId) -> usize {
         queue_of(self.node(id).spec.limit)
@@ -465,6 +476,7 @@ impl Scheduler {
         self.lengthen(&self.with_open_ancestors(&added, &edges));
         let skipped = self.settle_new_edges(&edges);
         added.iter().for_each(|&node| self.enqueue_if_ready(node));
+        self.search_ranks(&added);
         Ok(Added { nodes: added, skipped })
     }
 
@@ -523,6 +535,7 @@ impl Scheduler {
             before: Vec::new(),
             after: Vec::new(),
             tail: 0,
+            rank: 0,
             cause: None,
         }));
         for &(from, to) in edges {
@@ -537,19 +550,62 @@ impl Scheduler {
     }
 
     /// Computes the remaining paths of `nodes`, which are in an order where what follows a node stands before it.
+    /// Ranks rise along with them.
     fn lengthen(&mut self, nodes: &[NodeId]) {
         for &id in nodes {
-            let after = self.node(id).after.iter().map(|&n| self.node(n).tail).max().unwrap_or(0);
             let spec = self.node(id).spec;
-            let tail = after.saturating_add(spec.busy_ms).saturating_add(spec.wait_ms);
-            if tail != self.node(id).tail {
-                let was_ready = self.node(id).state == NodeState::Ready;
-                self.dequeue(id);
-                self.node_mut(id).tail = tail;
-                if was_ready {
-                    self.enqueue_if_ready(id);
-                }
-            }
+            let own = spec.busy_ms.saturating_add(spec.wait_ms);
+            let longest = |of: fn(&Node) -> u64| {
+                let after = self.node(id).after.iter().map(|&n| of(self.node(n))).max();
+                own.saturating_add(after.unwrap_or(0))
+            };
+            let (tail, rank) = (longest(|n| n.tail), longest(|n| n.rank));
+            self.node_mut(id).tail = tail;
+            self.set_rank(id, rank.max(self.node(id).rank));
+        }
+    }
+
+    fn set_rank(&mut self, id: NodeId, rank: u64) {
+        let was_ready = self.node(id).state == NodeState::Ready;
+        self.dequeue(id);
+        self.node_mut(id).rank = rank;
+        if was_ready {
+            self.enqueue_if_ready(id);
+        }
+    }
+
+    /// Searches for better ranks of all that has not started, if the nodes added since the last search pay for it.
+    fn search_ranks(&mut self, added: &[NodeId]) {
+        self.unranked += added.len();
+        self.perhaps_open.extend(added);
+        let open = self.remaining - self.running;
+        if open == 0 || self.unranked < open.div_ceil(2) {
+            return;
+        }
+        self.unranked = 0;
+        let mut open = std::mem::take(&mut self.perhaps_open);
+        open.retain(|&id| !self.node(id).state.is_settled());
+        let mut order = self.with_open_ancestors(&open, &[]);
+        order.reverse();
+        let ranks = rank::ranks(&self.problem(&order));
+        order.iter().zip(ranks).for_each(|(&id, rank)| self.set_rank(id, rank));
+        self.perhaps_open = open;
+    }
+
+    /// The unstarted part of the graph, as a problem of its own.
+    fn problem(&self, order: &[NodeId]) -> rank::Problem {
+        let index: HashMap<NodeId, u32> = order.iter().copied().zip(0..).collect();
+        let inside = |ids: &[NodeId]| ids.iter().filter_map(|id| index.get(id).copied()).collect();
+        let task = |&id: &NodeId| {
+            let spec = self.node(id).spec;
+            rank::Task { busy: spec.busy_ms, wait: spec.wait_ms, queue: queue_of(spec.limit), order: id.0 }
+        };
+        rank::Problem {
+            tasks: order.iter().map(task).collect(),
+            before: order.iter().map(|&id| inside(&self.node(id).before)).collect(),
+            after: order.iter().map(|&id| inside(&self.node(id).after)).collect(),
+            slots: self.queues.iter().map(|q| q.slots).collect(),
+            overall: self.overall,
         }
     }
 
