@@ -38,9 +38,12 @@ pub fn convert(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
 
 fn convert_at(value: &Value, ty: &Type, at: &AttrPath) -> Result<Value, ConvertError> {
     let marks = value.marks();
+    if let Some(open) = open_collection(value, ty) {
+        return Ok(open.mark(marks));
+    }
     let bare = match (value.kind(), ty) {
         (_, Type::Dynamic) => return Ok(value.clone()),
-        (ValueKind::Null(_), _) => Value::null(ty.clone()),
+        (ValueKind::Null(from), _) => Value::null(concrete(&result_type(from, ty))),
         (ValueKind::Unknown(u), _) => convert_unknown(u, ty, at)?,
         (ValueKind::String(_), Type::String)
         | (ValueKind::Number(_), Type::Number)
@@ -62,7 +65,7 @@ fn convert_at(value: &Value, ty: &Type, at: &AttrPath) -> Result<Value, ConvertE
         }
         (ValueKind::List(..) | ValueKind::Set(..) | ValueKind::Tuple(_), Type::Set(e)) => {
             let (e, items) = elements(value, e, at)?;
-            Value::set(e, items)
+            set_of(e, &items)
         }
         (ValueKind::List(..) | ValueKind::Tuple(_), Type::Tuple(types)) => {
             let items = value.as_seq().unwrap_or_default();
@@ -84,6 +87,40 @@ fn convert_at(value: &Value, ty: &Type, at: &AttrPath) -> Result<Value, ConvertE
     Ok(bare.mark(marks))
 }
 
+/// A collection whose element type depends on elements of which not even the type is known.
+fn open_collection(value: &Value, ty: &Type) -> Option<Value> {
+    let (Type::List(e) | Type::Set(e) | Type::Map(e)) = ty else { return None };
+    let kind = match (ty, value.kind()) {
+        (Type::List(_), ValueKind::Tuple(_)) => Type::list,
+        (Type::Set(_), ValueKind::Tuple(_)) => Type::set,
+        (Type::Map(_), ValueKind::Object(_)) => Type::map,
+        _ => return None,
+    };
+    let of_no_type = |v: &Value| v.as_unknown().is_some_and(|u| u.ty == Type::Dynamic);
+    let count = match value.kind() {
+        ValueKind::Tuple(items) => items.iter().any(of_no_type).then_some(items.len()),
+        ValueKind::Object(attrs) => attrs.values().any(of_no_type).then_some(attrs.len()),
+        _ => None,
+    };
+    let len_max = count.filter(|_| e.has_dynamic())?;
+    let len_min = if matches!(ty, Type::Set(_)) { len_max.min(1) } else { len_max };
+    let refine = Refinements { not_null: true, prefix: None, len_min, len_max: Some(len_max) };
+    let unknown = Unknown { ty: kind(Type::Dynamic), refine, causes: value.causes(), residual: None };
+    Some(Value::from(unknown).mark(value.deep_marks()))
+}
+
+/// Which element has which mark can not be kept where elements are merged: the whole set takes them.
+fn set_of(element: Type, items: &[Value]) -> Value {
+    let mut marks = crate::marks::Marks::NONE;
+    let mut bare = Vec::with_capacity(items.len());
+    for item in items {
+        let (item, taken) = item.unmark_deep();
+        marks = marks.union(taken);
+        bare.push(item);
+    }
+    Value::set(element, bare).mark(marks)
+}
+
 fn article(ty: &Type) -> String {
     let word = ty.friendly();
     if word.starts_with(['a', 'e', 'i', 'o', 'u']) { format!("an {word} is") } else { format!("a {word} is") }
@@ -93,7 +130,7 @@ fn convert_unknown(u: &Unknown, ty: &Type, at: &AttrPath) -> Result<Value, Conve
     if !can_convert(&u.ty, ty) {
         return fail(at, format!("{} required", article(ty)));
     }
-    let ty = result_type(&u.ty, ty);
+    let ty = concrete(&result_type(&u.ty, ty));
     let refine = if u.ty == ty {
         u.refine.clone()
     } else {
@@ -112,6 +149,18 @@ fn convert_unknown(u: &Unknown, ty: &Type, at: &AttrPath) -> Result<Value, Conve
         }
     };
     Ok(Unknown { ty, refine, causes: u.causes.clone(), residual: u.residual.clone() }.into())
+}
+
+/// Returns the type without optional attributes: a value has all attributes of its type.
+fn concrete(ty: &Type) -> Type {
+    match ty {
+        Type::Dynamic | Type::Bool | Type::Number | Type::String => ty.clone(),
+        Type::List(e) => Type::list(concrete(e)),
+        Type::Set(e) => Type::set(concrete(e)),
+        Type::Map(e) => Type::map(concrete(e)),
+        Type::Tuple(es) => Type::tuple(es.iter().map(concrete)),
+        Type::Object(o) => Type::object(o.attrs.iter().map(|(k, t)| (k.clone(), concrete(t)))),
+    }
 }
 
 /// The type that a value of type `from` has after conversion to `to`: `Dynamic` parts are filled in.
@@ -175,10 +224,10 @@ fn settle_element_type(
     at: &AttrPath,
 ) -> Result<(Type, Vec<Value>), ConvertError> {
     if !wanted.has_dynamic() {
-        return Ok((wanted.clone(), items));
+        return Ok((concrete(wanted), items));
     }
     if items.is_empty() {
-        return Ok((fallback.map_or(wanted.clone(), |f| result_type(f, wanted)), items));
+        return Ok((concrete(&fallback.map_or(wanted.clone(), |f| result_type(f, wanted))), items));
     }
     let types: Vec<Type> = items.iter().map(Value::ty).collect();
     let Some(common) = unify(&types) else {
@@ -215,54 +264,82 @@ fn object_attrs(value: &Value, wanted: &ObjectType, at: &AttrPath) -> Result<Val
 }
 
 /// Returns the type that values of all these types convert to, if there is one.
+///
+/// Structures of the same shape unify place by place, of different shapes to a collection; of other types
+/// one of them must take all the others, so a number and a bool have no common type.
 pub fn unify(types: &[Type]) -> Option<Type> {
-    let mut concrete = types.iter().filter(|t| **t != Type::Dynamic);
-    let Some(first) = concrete.next() else { return Some(Type::Dynamic) };
-    concrete.try_fold(first.clone(), |acc, ty| unify_two(&acc, ty))
+    let mut distinct: Vec<&Type> = Vec::new();
+    for ty in types.iter().filter(|t| **t != Type::Dynamic) {
+        if !distinct.contains(&ty) {
+            distinct.push(ty);
+        }
+    }
+    match distinct.as_slice() {
+        [] => Some(Type::Dynamic),
+        [one] => Some((*one).clone()),
+        many => unify_distinct(many),
+    }
 }
 
-fn unify_two(a: &Type, b: &Type) -> Option<Type> {
-    if a == b {
-        return Some(a.clone());
+fn unify_distinct(types: &[&Type]) -> Option<Type> {
+    let all = |kind: fn(&Type) -> bool| types.iter().all(|t| kind(t));
+    let any = |kind: fn(&Type) -> bool| types.iter().any(|t| kind(t));
+    if all(Type::is_primitive) {
+        // Of different primitives only a string takes the others.
+        return any(|t| *t == Type::String).then_some(Type::String);
     }
-    match (a, b) {
-        (Type::Dynamic, _) | (_, Type::Dynamic) => Some(Type::Dynamic),
-        (x, y) if x.is_primitive() && y.is_primitive() => Some(Type::String),
-        (Type::List(x), Type::List(y)) => Some(Type::list(unify_two(x, y)?)),
-        (Type::Set(x), Type::Set(y)) => Some(Type::set(unify_two(x, y)?)),
-        (Type::List(x), Type::Set(y)) | (Type::Set(x), Type::List(y)) => Some(Type::list(unify_two(x, y)?)),
-        (Type::Map(x), Type::Map(y)) => Some(Type::map(unify_two(x, y)?)),
-        (Type::Tuple(xs), Type::Tuple(ys)) if xs.len() == ys.len() => {
-            let es: Option<Vec<Type>> = xs.iter().zip(ys.iter()).map(|(x, y)| unify_two(x, y)).collect();
-            Some(Type::tuple(es?))
-        }
-        (Type::Tuple(xs), Type::Tuple(ys)) => {
-            Some(Type::list(unify(&xs.iter().chain(ys.iter()).cloned().collect::<Vec<_>>())?))
-        }
-        (Type::Tuple(xs), Type::List(y)) | (Type::List(y), Type::Tuple(xs)) => {
-            let mut all = xs.to_vec();
-            all.push((**y).clone());
-            Some(Type::list(unify(&all)?))
-        }
-        (Type::Tuple(xs), Type::Set(y)) | (Type::Set(y), Type::Tuple(xs)) => {
-            let mut all = xs.to_vec();
-            all.push((**y).clone());
-            Some(Type::set(unify(&all)?))
-        }
-        (Type::Object(x), Type::Object(y)) if x.attrs.keys().eq(y.attrs.keys()) => {
-            let attrs: Option<BTreeMap<Arc<str>, Type>> =
-                x.attrs.iter().map(|(k, t)| Some((k.clone(), unify_two(t, y.attrs.get(k)?)?))).collect();
-            Some(Type::Object(Arc::new(ObjectType { attrs: attrs?, optional: x.optional.clone() })))
-        }
-        (Type::Object(x), Type::Object(y)) => {
-            let all: Vec<Type> = x.attrs.values().chain(y.attrs.values()).cloned().collect();
-            Some(Type::map(unify(&all)?))
-        }
-        (Type::Object(x), Type::Map(y)) | (Type::Map(y), Type::Object(x)) => {
-            let mut all: Vec<Type> = x.attrs.values().cloned().collect();
-            all.push((**y).clone());
-            Some(Type::map(unify(&all)?))
-        }
-        _ => None,
+    if all(|t| matches!(t, Type::Tuple(_))) {
+        return unify_tuples(types);
     }
+    if all(|t| matches!(t, Type::Object(_))) {
+        return unify_objects(types);
+    }
+    if all(|t| matches!(t, Type::Object(_) | Type::Map(_))) {
+        return Some(Type::map(unify_elements(types)?));
+    }
+    if all(|t| matches!(t, Type::List(_) | Type::Set(_) | Type::Tuple(_))) {
+        let element = unify_elements(types)?;
+        let list = any(|t| matches!(t, Type::List(_)));
+        return Some(if list { Type::list(element) } else { Type::set(element) });
+    }
+    None
+}
+
+fn unify_elements(types: &[&Type]) -> Option<Type> {
+    let mut elements = Vec::new();
+    for ty in types {
+        match ty {
+            Type::List(e) | Type::Set(e) | Type::Map(e) => elements.push((**e).clone()),
+            Type::Tuple(es) => elements.extend(es.iter().cloned()),
+            Type::Object(o) => elements.extend(o.attrs.values().cloned()),
+            Type::Dynamic | Type::Bool | Type::Number | Type::String => return None,
+        }
+    }
+    unify(&elements)
+}
+
+fn unify_tuples(types: &[&Type]) -> Option<Type> {
+    let rows: Vec<&[Type]> =
+        types.iter().filter_map(|t| if let Type::Tuple(es) = t { Some(&**es) } else { None }).collect();
+    let width = rows.first()?.len();
+    if rows.iter().any(|r| r.len() != width) {
+        return Some(Type::list(unify_elements(types)?));
+    }
+    let columns = (0..width).map(|i| unify(&rows.iter().map(|r| r[i].clone()).collect::<Vec<_>>()));
+    Some(Type::tuple(columns.collect::<Option<Vec<_>>>()?))
+}
+
+fn unify_objects(types: &[&Type]) -> Option<Type> {
+    let rows: Vec<&ObjectType> =
+        types.iter().filter_map(|t| if let Type::Object(o) = t { Some(&**o) } else { None }).collect();
+    let first = rows.first()?;
+    if rows.iter().any(|r| !r.attrs.keys().eq(first.attrs.keys())) {
+        return Some(Type::map(unify_elements(types)?));
+    }
+    let mut attrs = BTreeMap::new();
+    for name in first.attrs.keys() {
+        let column: Vec<Type> = rows.iter().filter_map(|r| r.attrs.get(name).cloned()).collect();
+        attrs.insert(name.clone(), unify(&column)?);
+    }
+    Some(Type::Object(Arc::new(ObjectType { attrs, optional: first.optional.clone() })))
 }

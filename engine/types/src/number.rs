@@ -29,6 +29,10 @@ enum Repr {
     /// Every integer that fits; the common case, cheap to copy and compare.
     Small(i64),
     Big(Box<Big>),
+    /// What a division by zero gives; exists only inside expressions.
+    Infinity {
+        negative: bool,
+    },
 }
 
 /// Why a text is not a number.
@@ -57,10 +61,20 @@ impl Number {
         Number(Repr::Big(Box::new(big)))
     }
 
+    /// Returns an infinite number. It is ordered beyond all others; no other operation is defined on it.
+    pub fn infinity(negative: bool) -> Number {
+        Number(Repr::Infinity { negative })
+    }
+
+    pub fn is_infinite(&self) -> bool {
+        matches!(self.0, Repr::Infinity { .. })
+    }
+
     fn big(&self) -> Big {
         match &self.0 {
             Repr::Small(n) => Big::from(*n).with_precision(PRECISION).value(),
             Repr::Big(b) => (**b).clone(),
+            Repr::Infinity { .. } => Big::ZERO,
         }
     }
 
@@ -86,7 +100,7 @@ impl Number {
     pub fn to_i64(&self) -> Option<i64> {
         match &self.0 {
             Repr::Small(n) => Some(*n),
-            Repr::Big(_) => None,
+            Repr::Big(_) | Repr::Infinity { .. } => None,
         }
     }
 
@@ -94,6 +108,7 @@ impl Number {
         match &self.0 {
             Repr::Small(n) => u64::try_from(*n).ok(),
             Repr::Big(_) => self.to_int().and_then(|i| u64::try_from(i).ok()),
+            Repr::Infinity { .. } => None,
         }
     }
 
@@ -101,6 +116,8 @@ impl Number {
         match &self.0 {
             Repr::Small(n) => *n as f64,
             Repr::Big(b) => b.to_f64().value(),
+            Repr::Infinity { negative: true } => f64::NEG_INFINITY,
+            Repr::Infinity { negative: false } => f64::INFINITY,
         }
     }
 
@@ -108,6 +125,7 @@ impl Number {
         match &self.0 {
             Repr::Small(_) => true,
             Repr::Big(b) => b.repr().exponent() >= 0,
+            Repr::Infinity { .. } => false,
         }
     }
 
@@ -116,7 +134,7 @@ impl Number {
         match &self.0 {
             Repr::Small(n) => Some(IBig::from(*n)),
             Repr::Big(b) if b.repr().exponent() >= 0 => IBig::try_from((**b).clone()).ok(),
-            Repr::Big(_) => None,
+            Repr::Big(_) | Repr::Infinity { .. } => None,
         }
     }
 
@@ -124,6 +142,15 @@ impl Number {
         match i64::try_from(int.clone()) {
             Ok(small) => Number(Repr::Small(small)),
             Err(_) => Number::from_big(Big::from(int)),
+        }
+    }
+
+    /// On which end of the number line it is, if on any.
+    fn side(&self) -> i8 {
+        match self.0 {
+            Repr::Infinity { negative: true } => -1,
+            Repr::Infinity { negative: false } => 1,
+            Repr::Small(_) | Repr::Big(_) => 0,
         }
     }
 
@@ -186,6 +213,7 @@ impl Number {
     pub fn neg(&self) -> Number {
         match &self.0 {
             Repr::Small(n) if *n != i64::MIN => Number(Repr::Small(-n)),
+            Repr::Infinity { negative } => Number::infinity(!negative),
             _ => Number::from_big(-self.big()),
         }
     }
@@ -193,7 +221,7 @@ impl Number {
     #[must_use]
     pub fn floor(&self) -> Number {
         match &self.0 {
-            Repr::Small(_) => self.clone(),
+            Repr::Small(_) | Repr::Infinity { .. } => self.clone(),
             Repr::Big(b) => Number::from_big(b.floor()),
         }
     }
@@ -201,7 +229,7 @@ impl Number {
     #[must_use]
     pub fn ceil(&self) -> Number {
         match &self.0 {
-            Repr::Small(_) => self.clone(),
+            Repr::Small(_) | Repr::Infinity { .. } => self.clone(),
             Repr::Big(b) => Number::from_big(b.ceil()),
         }
     }
@@ -210,7 +238,7 @@ impl Number {
     #[must_use]
     pub fn trunc(&self) -> Number {
         match &self.0 {
-            Repr::Small(_) => self.clone(),
+            Repr::Small(_) | Repr::Infinity { .. } => self.clone(),
             Repr::Big(b) => Number::from_big(b.trunc()),
         }
     }
@@ -242,6 +270,9 @@ impl fmt::Display for Number {
         let big = match &self.0 {
             Repr::Small(n) => return write!(f, "{n}"),
             Repr::Big(big) => big,
+            Repr::Infinity { negative } => {
+                return f.write_str(if *negative { "-Infinity" } else { "Infinity" });
+            }
         };
         for digits in SAFE_DIGITS..SAFE_DIGITS + 2 {
             let decimal = big.clone().with_base_and_precision::<10>(digits).value();
@@ -293,6 +324,7 @@ impl Ord for Number {
     fn cmp(&self, other: &Number) -> Ordering {
         match (&self.0, &other.0) {
             (Repr::Small(a), Repr::Small(b)) => a.cmp(b),
+            (Repr::Infinity { .. }, _) | (_, Repr::Infinity { .. }) => self.side().cmp(&other.side()),
             _ => self.big().cmp(&other.big()),
         }
     }
@@ -301,6 +333,7 @@ impl Hash for Number {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match &self.0 {
             Repr::Small(n) => n.hash(state),
+            Repr::Infinity { negative } => negative.hash(state),
             Repr::Big(b) => {
                 b.repr().significand().hash(state);
                 b.repr().exponent().hash(state);

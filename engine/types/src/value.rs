@@ -22,8 +22,6 @@ pub struct Value {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ValueKind {
-    Null(Type),
-    Unknown(Arc<Unknown>),
     Bool(bool),
     Number(Number),
     String(Arc<str>),
@@ -35,6 +33,9 @@ pub enum ValueKind {
     Map(Type, Arc<BTreeMap<Arc<str>, Value>>),
     Tuple(Arc<Vec<Value>>),
     Object(Arc<BTreeMap<Arc<str>, Value>>),
+    // Last, so that what is known comes first in a set.
+    Null(Type),
+    Unknown(Arc<Unknown>),
 }
 
 /// What is known of a value that is not known yet.
