@@ -1,0 +1,67 @@
+//! Conversions of types and marks.
+
+use super::{Outcome, bad_arg, fail};
+use crate::eval::FunctionHost;
+use crate::unknown::Heritage;
+use groma_types::convert::convert;
+use groma_types::{Marks, Type, Value};
+
+fn to(value: &Value, ty: &Type) -> Outcome {
+    match convert(value, ty) {
+        Ok(converted) => Ok(converted),
+        Err(why) => {
+            bad_arg(0, format!("cannot convert {} to {}: {why}", value.ty().friendly(), ty.friendly()))
+        }
+    }
+}
+
+pub(super) fn tostring(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    to(&args[0], &Type::String)
+}
+pub(super) fn tonumber(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    to(&args[0], &Type::Number)
+}
+pub(super) fn tobool(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    to(&args[0], &Type::Bool)
+}
+pub(super) fn tolist(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    to(&args[0], &Type::list(Type::Dynamic))
+}
+pub(super) fn toset(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    to(&args[0], &Type::set(Type::Dynamic))
+}
+pub(super) fn tomap(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    to(&args[0], &Type::map(Type::Dynamic))
+}
+
+pub(super) fn sensitive(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    Ok(args[0].clone().mark(Marks::SENSITIVE))
+}
+
+/// Takes the mark off this value. What is minted is a credential: it stays sensitive.
+pub(super) fn nonsensitive(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    let marks = args[0].marks();
+    if marks.minted {
+        return fail("a minted credential can not be made nonsensitive");
+    }
+    Ok(args[0].clone().with_marks(Marks { sensitive: false, ..marks }))
+}
+
+pub(super) fn issensitive(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    let marks = args[0].marks();
+    if args[0].is_unknown() && !marks.sensitive {
+        // A provider may still mark what it gives.
+        return Ok(Heritage::shallow(args).unknown(Type::Bool));
+    }
+    Ok(Value::bool(marks.sensitive))
+}
+
+pub(super) fn ephemeralasnull(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    Ok(args[0].map_deep(&mut |v| {
+        let marks = v.marks();
+        if marks.ephemeral {
+            return Value::null(v.ty()).with_marks(Marks { ephemeral: false, ..marks });
+        }
+        v
+    }))
+}

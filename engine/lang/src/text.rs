@@ -1,0 +1,74 @@
+//! Texts to parse, with the way back to the source they were written in.
+//!
+//! A text is what the surface (YAML, JSON, native syntax) made of the source: escapes are decoded, folded
+//! lines are joined. Segments map its offsets to bytes of the source, so that spans point at what was typed.
+
+use groma_types::{SourceId, Span};
+use std::sync::Arc;
+
+/// A decoded text and where each part of it stands in its source.
+#[derive(Clone, Debug)]
+pub struct Text {
+    content: Arc<str>,
+    source: SourceId,
+    /// Pairs of content offset and source offset, ascending; within a segment both advance alike.
+    segments: Arc<[(usize, usize)]>,
+}
+
+impl Text {
+    /// Returns a text from its content and the segments that map it to the source.
+    pub fn new(content: Arc<str>, source: SourceId, mut segments: Vec<(usize, usize)>) -> Text {
+        segments.sort_unstable();
+        Text { content, source, segments: segments.into() }
+    }
+
+    /// Returns a text that stands in the source as it is, from byte `start` on.
+    pub fn plain(content: impl Into<Arc<str>>, source: SourceId, start: usize) -> Text {
+        Text { content: content.into(), source, segments: Arc::new([(0, start)]) }
+    }
+
+    /// Returns a text that stands in no source, such as a part of a value.
+    pub fn detached(content: impl Into<Arc<str>>, span: Span) -> Text {
+        Text { content: content.into(), source: span.source, segments: Arc::new([(0, span.start as usize)]) }
+    }
+
+    pub fn content(&self) -> &str {
+        &self.content
+    }
+
+    /// Returns the place in the source of a range of the content.
+    pub fn span(&self, start: usize, end: usize) -> Span {
+        let from = self.source_offset(start);
+        // The end belongs to the segment of the last byte, not to the one that may begin right there.
+        let to = if end > start { self.source_offset(end - 1) + 1 } else { from };
+        Span::new(self.source, from, to.max(from))
+    }
+
+    /// Returns the place of the whole text.
+    pub fn whole(&self) -> Span {
+        self.span(0, self.content.len())
+    }
+
+    fn source_offset(&self, at: usize) -> usize {
+        let after = self.segments.partition_point(|(content, _)| *content <= at);
+        match after.checked_sub(1).map(|i| self.segments[i]) {
+            Some((content, source)) => source + (at - content),
+            None => at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_map_through_segments() {
+        let text = Text::new("abcdef".into(), SourceId(3), vec![(0, 10), (3, 20)]);
+        let range = |s: Span| (s.start, s.end);
+        assert_eq!(range(text.span(1, 3)), (11, 13));
+        assert_eq!(range(text.span(3, 5)), (20, 22));
+        assert_eq!(range(text.whole()), (10, 23));
+        assert_eq!(range(Text::plain("abc", SourceId(0), 5).span(1, 1)), (6, 6));
+    }
+}
