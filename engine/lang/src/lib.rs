@@ -4,6 +4,7 @@
 //! here reads files or clocks: impure functions ask a [`eval::FunctionHost`], names a [`eval::Scope`].
 
 mod ast;
+pub mod document;
 pub mod eval;
 pub mod expr;
 pub mod functions;

@@ -13,6 +13,11 @@ pub mod inputs;
 pub mod load;
 pub mod targets;
 
+mod foreign;
+mod gather;
+pub mod values;
+mod version;
+
 use groma_lang::document::Node;
 use groma_lang::expr::{Expr, Reference};
 use groma_lang::types_syntax::TypeConstraint;
@@ -55,6 +60,17 @@ pub struct Module {
     pub moved: Vec<Moved>,
     pub removed: Vec<Removed>,
     pub backend: Option<Backend>,
+    pub checks: BTreeMap<Arc<str>, Check>,
+    /// The `groma` block.
+    pub settings: Option<Body>,
+}
+
+/// A `check` block: its assertions warn, they stop nothing.
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub assertions: Vec<Rule>,
 }
 
 /// A resource block's name in its module.

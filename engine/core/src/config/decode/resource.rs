@@ -1,0 +1,238 @@
+//! Resources, data sources, ephemeral resources and module calls: bodies with meta-arguments.
+
+use super::{Decoder, body, duplicate, label};
+use crate::config::gather::{BlockType, RawBlock};
+use crate::config::values::{expression, one_or_many, references, static_text, wrong_shape};
+use crate::config::{
+    BlockId, Body, Expansion, IgnoreChanges, Lifecycle, ModuleCall, ProviderRef, ResourceBlock,
+};
+use groma_lang::document::{Key, Node, NodeKind};
+use groma_lang::expr::Expr;
+use groma_types::{Diagnostic, Mode, Span, Type};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+/// A call whose arguments are still nodes: what they want is known when the called module is read.
+pub(in crate::config) struct RawCall {
+    pub(in crate::config) call: ModuleCall,
+    pub(in crate::config) body: Body,
+    pub(in crate::config) source_span: Span,
+}
+
+const META: [&str; 8] =
+    ["count", "for_each", "provider", "depends_on", "lifecycle", "timeouts", "provisioner", "connection"];
+
+const LIFECYCLE: [&str; 13] = [
+    "create_before_destroy",
+    "prevent_destroy",
+    "ignore_changes",
+    "replace_triggered_by",
+    "precondition",
+    "postcondition",
+    "on_destroy",
+    "max_instances",
+    "enabled",
+    "on_missing",
+    "wait",
+    "rollout",
+    "destroy",
+];
+
+type Expansions = Vec<(&'static str, Span, Expr)>;
+
+impl Decoder<'_> {
+    pub(super) fn resource(&mut self, block: &RawBlock) {
+        let mode = match block.ty {
+            BlockType::Data => Mode::Data,
+            BlockType::Ephemeral => Mode::Ephemeral,
+            _ => Mode::Managed,
+        };
+        let id = BlockId { mode, kind: label(block, 0), name: label(block, 1) };
+        let default_provider = id.kind.split('_').next().unwrap_or(&id.kind).into();
+        let mut resource = ResourceBlock {
+            span: block.span,
+            expansion: Expansion::Single,
+            provider: ProviderRef { name: default_provider, alias: None, key: None, span: block.span },
+            body: body(block, &META),
+            depends_on: Vec::new(),
+            lifecycle: Lifecycle::default(),
+            timeouts: BTreeMap::new(),
+            id,
+        };
+        let mut expansions = Expansions::new();
+        for (key, node) in &block.entries {
+            match &*key.text {
+                "count" => expansions.push(("count", key.span, expression(node, &Type::Number, self.out))),
+                "for_each" => {
+                    expansions.push(("for_each", key.span, expression(node, &Type::Dynamic, self.out)))
+                }
+                "provider" => {
+                    if let Some(found) = self.provider_ref(node) {
+                        resource.provider = found;
+                    }
+                }
+                "depends_on" => resource.depends_on = references(node, "depends_on", self.out),
+                "lifecycle" => self.lifecycle(node, &mut resource.lifecycle, &mut expansions),
+                "timeouts" => resource.timeouts = self.timeouts(node),
+                "provisioner" | "connection" => self.out.push(
+                    Diagnostic::error("G0614", "Provisioners are not run yet")
+                        .detail("This version of groma does not run provisioners.")
+                        .at(key.span, "this block"),
+                ),
+                _ => {}
+            }
+        }
+        resource.expansion = self.expansion(expansions);
+        match self.module.resources.entry(resource.id.clone()) {
+            Entry::Occupied(old) => {
+                self.out.push(duplicate("block", &resource.id.to_string(), block.span, old.get().span));
+            }
+            Entry::Vacant(free) => {
+                free.insert(resource);
+            }
+        }
+    }
+
+    fn timeouts(&mut self, node: &Node) -> BTreeMap<Arc<str>, Expr> {
+        let mut timeouts = BTreeMap::new();
+        for entry in one_or_many(node) {
+            let Some(entries) = entry.as_map() else {
+                wrong_shape(entry, "timeouts", "a mapping of operations", self.out);
+                continue;
+            };
+            for (key, value) in entries {
+                if ["create", "read", "update", "delete"].contains(&&*key.text) {
+                    timeouts.insert(key.text.clone(), expression(value, &Type::String, self.out));
+                } else {
+                    self.unknown(key, "timeouts", &["create", "read", "update", "delete"]);
+                }
+            }
+        }
+        timeouts
+    }
+
+    fn lifecycle(&mut self, node: &Node, lifecycle: &mut Lifecycle, expansions: &mut Expansions) {
+        for entry in one_or_many(node) {
+            let Some(entries) = entry.as_map() else {
+                wrong_shape(entry, "lifecycle", "a mapping", self.out);
+                continue;
+            };
+            for (key, value) in entries {
+                self.lifecycle_entry(key, value, lifecycle, expansions);
+            }
+        }
+    }
+
+    fn lifecycle_entry(&mut self, key: &Key, node: &Node, to: &mut Lifecycle, expansions: &mut Expansions) {
+        match &*key.text {
+            "create_before_destroy" => to.create_before_destroy = self.optional(node, &Type::Bool),
+            "prevent_destroy" => to.prevent_destroy = self.optional(node, &Type::Bool),
+            "on_destroy" => to.on_destroy = self.optional(node, &Type::String),
+            "max_instances" => to.max_instances = self.optional(node, &Type::Number),
+            "on_missing" => to.on_missing = self.optional(node, &Type::String),
+            "wait" => to.wait = self.optional(node, &Type::Dynamic),
+            "enabled" => expansions.push(("enabled", key.span, expression(node, &Type::Bool, self.out))),
+            "ignore_changes" => to.ignore_changes = self.ignore_changes(node),
+            "replace_triggered_by" => {
+                to.replace_triggered_by = references(node, "replace_triggered_by", self.out);
+            }
+            "precondition" => to.preconditions = self.rules(node, "precondition"),
+            "postcondition" => to.postconditions = self.rules(node, "postcondition"),
+            "//" => {}
+            "rollout" => self.out.push(
+                Diagnostic::error("G0607", "This block is not read yet")
+                    .detail("This version of groma has no staged rollouts.")
+                    .at(key.span, "lifecycle.rollout"),
+            ),
+            _ => self.unknown(key, "lifecycle", &LIFECYCLE),
+        }
+    }
+
+    /// An argument whose null means "not set".
+    fn optional(&mut self, node: &Node, want: &Type) -> Option<Expr> {
+        (!node.is_null()).then(|| expression(node, want, self.out))
+    }
+
+    fn ignore_changes(&mut self, node: &Node) -> IgnoreChanges {
+        let is_all = |n: &Node| n.as_text().is_some_and(|t| matches!(t.content(), "all" | "${all}"));
+        if is_all(node) {
+            return IgnoreChanges::All;
+        }
+        // Terraform 0.11 wrote `["*"]`.
+        if node.as_seq().is_some_and(|s| s.len() == 1 && s[0].as_text().is_some_and(|t| t.content() == "*")) {
+            return IgnoreChanges::All;
+        }
+        let paths = references(node, "ignore_changes", self.out);
+        if paths.is_empty() { IgnoreChanges::None } else { IgnoreChanges::Paths(paths) }
+    }
+
+    pub(super) fn call(&mut self, block: &RawBlock) {
+        let name = label(block, 0);
+        let mut call = ModuleCall {
+            name: name.clone(),
+            span: block.span,
+            source: "".into(),
+            expansion: Expansion::Single,
+            arguments: BTreeMap::new(),
+            providers: BTreeMap::new(),
+            depends_on: Vec::new(),
+        };
+        let mut source_span = block.span;
+        let mut expansions = Expansions::new();
+        for (key, node) in &block.entries {
+            match &*key.text {
+                "source" => {
+                    source_span = node.span;
+                    call.source = static_text(node, "source", self.out).unwrap_or_else(|| "".into());
+                }
+                "count" => expansions.push(("count", key.span, expression(node, &Type::Number, self.out))),
+                "for_each" => {
+                    expansions.push(("for_each", key.span, expression(node, &Type::Dynamic, self.out)))
+                }
+                "providers" => call.providers = self.passed_providers(node),
+                "depends_on" => call.depends_on = references(node, "depends_on", self.out),
+                "lifecycle" => self.call_lifecycle(node, &mut expansions),
+                _ => {}
+            }
+        }
+        call.expansion = self.expansion(expansions);
+        if block.get("source").is_none() {
+            self.missing(block.span, "A module call", "source");
+        }
+        let body =
+            body(block, &["source", "version", "count", "for_each", "providers", "depends_on", "lifecycle"]);
+        if let Some(first) = self.calls.iter().find(|c| c.call.name == name) {
+            return self.out.push(duplicate("module call", &name, block.span, first.call.span));
+        }
+        self.calls.push(RawCall { call, body, source_span });
+    }
+
+    fn call_lifecycle(&mut self, node: &Node, expansions: &mut Expansions) {
+        for (key, value) in one_or_many(node).into_iter().filter_map(Node::as_map).flatten() {
+            match &*key.text {
+                "enabled" => expansions.push(("enabled", key.span, expression(value, &Type::Bool, self.out))),
+                _ => self.unknown(key, "lifecycle of a module call", &["enabled"]),
+            }
+        }
+    }
+
+    fn passed_providers(&mut self, node: &Node) -> BTreeMap<Arc<str>, ProviderRef> {
+        let mut passed = BTreeMap::new();
+        let NodeKind::Map(entries) = &node.kind else {
+            wrong_shape(
+                node,
+                "providers",
+                "a mapping of the called module's names to providers here",
+                self.out,
+            );
+            return passed;
+        };
+        for (key, value) in entries {
+            if let Some(provider) = self.provider_ref(value) {
+                passed.insert(key.text.clone(), provider);
+            }
+        }
+        passed
+    }
+}

@@ -1,0 +1,297 @@
+//! Blocks of all files of one module, by their names, with override files merged in; nothing is understood yet.
+
+use super::values::wrong_shape;
+use groma_lang::document::{Key, Node, NodeKind};
+use groma_types::{Diagnostic, Diagnostics, Span};
+
+/// How a file was written; JSON keeps some of Terraform's own readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Surface {
+    Yaml,
+    Json,
+}
+
+/// A document of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Document {
+    pub(super) surface: Surface,
+    /// From an override file: merged into what the others say.
+    pub(super) overrides: bool,
+    pub(super) node: Node,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum BlockType {
+    Terraform,
+    Variable,
+    Locals,
+    Provider,
+    Data,
+    Resource,
+    Ephemeral,
+    Module,
+    Output,
+    Moved,
+    Import,
+    Removed,
+    Check,
+    Groma,
+}
+
+const BLOCK_TYPES: [(&str, BlockType, usize); 14] = [
+    ("terraform", BlockType::Terraform, 0),
+    ("variable", BlockType::Variable, 1),
+    ("locals", BlockType::Locals, 0),
+    ("provider", BlockType::Provider, 1),
+    ("data", BlockType::Data, 2),
+    ("resource", BlockType::Resource, 2),
+    ("ephemeral", BlockType::Ephemeral, 2),
+    ("module", BlockType::Module, 1),
+    ("output", BlockType::Output, 1),
+    ("moved", BlockType::Moved, 0),
+    ("import", BlockType::Import, 0),
+    ("removed", BlockType::Removed, 0),
+    ("check", BlockType::Check, 1),
+    ("groma", BlockType::Groma, 0),
+];
+
+/// A block as written.
+#[derive(Clone, Debug)]
+pub(super) struct RawBlock {
+    pub(super) ty: BlockType,
+    pub(super) labels: Vec<Key>,
+    pub(super) entries: Vec<(Key, Node)>,
+    /// The innermost label, or the block's own key.
+    pub(super) span: Span,
+    /// From the first key to the end of the body.
+    pub(super) body_span: Span,
+}
+
+impl RawBlock {
+    pub(super) fn get(&self, name: &str) -> Option<&Node> {
+        self.entries.iter().find(|(k, _)| &*k.text == name).map(|(_, v)| v)
+    }
+
+    fn same(&self, other: &RawBlock) -> bool {
+        let text = |n: Option<&Node>| n.and_then(Node::as_text).map(|t| t.content().to_string());
+        self.ty == other.ty
+            && self.labels.iter().map(|k| &k.text).eq(other.labels.iter().map(|k| &k.text))
+            && (self.ty != BlockType::Provider || text(self.get("alias")) == text(other.get("alias")))
+    }
+}
+
+/// Collects the blocks of a module's documents.
+pub(super) fn gather(documents: &[Document], out: &mut Diagnostics) -> Vec<RawBlock> {
+    let mut blocks = Vec::new();
+    for document in documents.iter().filter(|d| !d.overrides) {
+        document_blocks(document, &mut blocks, out);
+    }
+    for document in documents.iter().filter(|d| d.overrides) {
+        let mut over = Vec::new();
+        document_blocks(document, &mut over, out);
+        over.into_iter().for_each(|block| override_with(&mut blocks, block, out));
+    }
+    blocks
+}
+
+fn document_blocks(document: &Document, blocks: &mut Vec<RawBlock>, out: &mut Diagnostics) {
+    // Terraform's JSON also takes a list of objects at the top.
+    let tops: Vec<&Node> = match &document.node.kind {
+        NodeKind::Seq(items) if document.surface == Surface::Json => items.iter().collect(),
+        _ => vec![&document.node],
+    };
+    for top in tops {
+        let NodeKind::Map(entries) = &top.kind else {
+            wrong_shape(top, "A spec", "a mapping of blocks", out);
+            continue;
+        };
+        if let Some(error) = super::foreign::recognise(top, entries) {
+            out.push(error);
+            continue;
+        }
+        for (key, value) in entries {
+            top_entry(document.surface, key, value, blocks, out);
+        }
+    }
+}
+
+/// Names of the blocks, for near-name suggestions and for recognising strangers.
+pub(super) fn block_names() -> impl Iterator<Item = &'static str> {
+    BLOCK_TYPES.iter().map(|(name, ..)| *name)
+}
+
+fn top_entry(surface: Surface, key: &Key, value: &Node, blocks: &mut Vec<RawBlock>, out: &mut Diagnostics) {
+    if key.text.starts_with("x-") || &*key.text == "//" {
+        return;
+    }
+    let Some((_, ty, labels)) = BLOCK_TYPES.iter().find(|(name, ..)| *name == &*key.text) else {
+        let near = groma_types::diagnostic::nearest(&key.text, block_names());
+        let mut error = Diagnostic::error("G0501", "Unknown top-level key")
+            .detail(format!("{:?} is not a block of the language.", key.text))
+            .at(key.span, near.map_or("not a block".into(), |n| format!("did you mean {n:?}?")));
+        error = match near {
+            Some(near) => error.help(format!("Write {near}.")),
+            None => error.help(format!("A key that only holds anchors begins with `x-`: x-{}.", key.text)),
+        };
+        return out.push(error);
+    };
+    if *ty == BlockType::Groma && surface == Surface::Json {
+        return out.push(
+            Diagnostic::error("G0502", "The groma block stands in YAML files only")
+                .detail("Terraform refuses unknown top-level keys in its JSON files, and the same file is to be run by both programs.")
+                .at(key.span, "not here"),
+        );
+    }
+    let block = Expand { surface, ty: *ty, what: &key.text };
+    block.labels(key.span, value, &mut Vec::new(), *labels, blocks, out);
+}
+
+struct Expand<'a> {
+    surface: Surface,
+    ty: BlockType,
+    what: &'a str,
+}
+
+impl Expand<'_> {
+    /// Walks down `left` levels of labels; each level is a mapping or a list of mappings.
+    fn labels(
+        &self,
+        span: Span,
+        node: &Node,
+        labels: &mut Vec<Key>,
+        left: usize,
+        blocks: &mut Vec<RawBlock>,
+        out: &mut Diagnostics,
+    ) {
+        if left == 0 {
+            return self.bodies(span, node, labels, blocks, out);
+        }
+        for level in super::values::one_or_many(node) {
+            let NodeKind::Map(entries) = &level.kind else {
+                wrong_shape(level, &format!("The block {:?}", self.what), "a mapping of names", out);
+                continue;
+            };
+            for (key, value) in entries.iter().filter(|(k, _)| &*k.text != "//") {
+                check_name(key, self.what, out);
+                labels.push(key.clone());
+                self.labels(key.span, value, labels, left - 1, blocks, out);
+                labels.pop();
+            }
+        }
+    }
+
+    fn bodies(
+        &self,
+        span: Span,
+        node: &Node,
+        labels: &[Key],
+        blocks: &mut Vec<RawBlock>,
+        out: &mut Diagnostics,
+    ) {
+        let mut push = |entries: Vec<(Key, Node)>, body: Span| {
+            let body_span = span.to(body);
+            blocks.push(RawBlock { ty: self.ty, labels: labels.to_vec(), entries, span, body_span });
+        };
+        match &node.kind {
+            NodeKind::Null if self.surface == Surface::Json => {
+                out.push(
+                    Diagnostic::warning("G0503", "A block whose body is null is not there")
+                        .detail("In Terraform's JSON a null body means that the block is absent.")
+                        .help("If the block is meant, write {}.")
+                        .at(node.span, "null"),
+                );
+            }
+            NodeKind::Null if labels.is_empty() => {}
+            NodeKind::Null => push(Vec::new(), span),
+            NodeKind::Map(entries) => push(without_comments(entries), node.span),
+            NodeKind::Seq(items) => {
+                for item in items {
+                    match &item.kind {
+                        NodeKind::Map(entries) => push(without_comments(entries), item.span),
+                        _ => wrong_shape(item, &format!("The block {:?}", self.what), "a mapping", out),
+                    }
+                }
+            }
+            NodeKind::Scalar { .. } => {
+                wrong_shape(node, &format!("The block {:?}", self.what), "a mapping", out)
+            }
+        }
+    }
+}
+
+fn without_comments(entries: &[(Key, Node)]) -> Vec<(Key, Node)> {
+    entries.iter().filter(|(k, _)| &*k.text != "//").cloned().collect()
+}
+
+fn check_name(key: &Key, what: &str, out: &mut Diagnostics) {
+    let mut chars = key.text.chars();
+    let ok = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+        && chars.all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+    if !ok {
+        out.push(
+            Diagnostic::error("G0504", "Not a name")
+                .detail(format!(
+                    "A name in {what:?} begins with a letter or underscore and has letters, digits, underscores and dashes; {:?} does not.",
+                    key.text
+                ))
+                .at(key.span, "this name"),
+        );
+    }
+}
+
+/// Merges one block of an override file, as Terraform does.
+fn override_with(blocks: &mut Vec<RawBlock>, over: RawBlock, out: &mut Diagnostics) {
+    match over.ty {
+        BlockType::Locals | BlockType::Terraform | BlockType::Groma => {
+            merge_by_entry(blocks, &over);
+        }
+        BlockType::Moved | BlockType::Import | BlockType::Removed => out.push(
+            Diagnostic::error("G0505", "This block cannot stand in an override file")
+                .at(over.span, "move it to another file"),
+        ),
+        _ => match blocks.iter_mut().find(|b| b.same(&over)) {
+            Some(base) => merge_entries(&mut base.entries, over.entries),
+            None => out.push(
+                Diagnostic::error("G0505", "Nothing to override")
+                    .detail(
+                        "An override file changes blocks that another file has; no other file has this one.",
+                    )
+                    .at(over.span, "this block"),
+            ),
+        },
+    }
+}
+
+/// Settings and locals are overridden one by one, whichever block has them.
+fn merge_by_entry(blocks: &mut Vec<RawBlock>, over: &RawBlock) {
+    for (key, value) in over.entries.clone() {
+        let base = blocks.iter_mut().filter(|b| b.ty == over.ty);
+        let found = base.flat_map(|b| b.entries.iter_mut()).find(|(k, _)| k.text == key.text);
+        match found {
+            Some((_, old)) => match (&mut old.kind, value.kind.clone()) {
+                (NodeKind::Map(old), NodeKind::Map(new))
+                    if over.ty == BlockType::Terraform && &*key.text == "required_providers" =>
+                {
+                    merge_entries(old, new);
+                }
+                _ => *old = value,
+            },
+            None => blocks.push(RawBlock { entries: vec![(key, value)], ..over.clone() }),
+        }
+    }
+}
+
+fn merge_entries(base: &mut Vec<(Key, Node)>, over: Vec<(Key, Node)>) {
+    for (key, value) in over {
+        match base.iter_mut().find(|(k, _)| k.text == key.text) {
+            // Of a lifecycle block the arguments are merged one by one.
+            Some((_, Node { kind: NodeKind::Map(old), .. })) if &*key.text == "lifecycle" => {
+                if let NodeKind::Map(new) = value.kind {
+                    merge_entries(old, new);
+                }
+            }
+            Some(entry) => *entry = (key, value),
+            None => base.push((key, value)),
+        }
+    }
+}

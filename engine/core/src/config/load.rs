@@ -1,0 +1,377 @@
+//! From files to a [`Config`]: which files are read, and how modules call each other.
+//!
+//! Files come through a [`FileReader`]: the disk, or the records of a saved plan, which is replayed without a disk.
+
+use super::decode::{self, Decoded, RawCall};
+use super::gather::{Document, Surface};
+use super::values::{expression, unknown_key};
+use super::{Config, FileRecord, Module, ModulePath};
+use groma_lang::document::{parse_json, parse_yaml};
+use groma_types::{Diagnostic, Diagnostics, SourceMap, Span};
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// Module calls inside each other.
+const DEPTH_MAX: usize = 32;
+
+/// What to load.
+#[derive(Clone, Copy)]
+pub struct LoadRequest<'a> {
+    /// The stack: a folder, or one file.
+    pub path: &'a Path,
+    pub files: &'a dyn FileReader,
+}
+
+/// Where files come from.
+pub trait FileReader {
+    /// Names of the files in a folder, without folders.
+    ///
+    /// # Errors
+    /// The folder is not there or cannot be read.
+    fn list(&self, dir: &Path) -> std::io::Result<Vec<String>>;
+    /// # Errors
+    /// The file is not there, cannot be read, or is not UTF-8.
+    fn read(&self, path: &Path) -> std::io::Result<String>;
+    fn is_file(&self, path: &Path) -> bool;
+}
+
+/// The disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DiskFiles;
+
+impl FileReader for DiskFiles {
+    fn list(&self, dir: &Path) -> std::io::Result<Vec<String>> {
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            // A link to a file counts as one.
+            if entry.path().is_file()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+    fn read(&self, path: &Path) -> std::io::Result<String> {
+        std::fs::read_to_string(path)
+    }
+    fn is_file(&self, path: &Path) -> bool {
+        path.is_file()
+    }
+}
+
+/// Files that are kept in memory: tests, saved plans.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryFiles(BTreeMap<PathBuf, Arc<str>>);
+
+impl MemoryFiles {
+    pub fn new<P: AsRef<Path>, T: Into<Arc<str>>>(files: impl IntoIterator<Item = (P, T)>) -> MemoryFiles {
+        MemoryFiles(files.into_iter().map(|(p, t)| (normal(p.as_ref()), t.into())).collect())
+    }
+
+    /// The files of a config that was loaded from `root_dir`.
+    pub fn of_records(root_dir: &Path, records: &[FileRecord]) -> MemoryFiles {
+        MemoryFiles::new(records.iter().map(|r| (root_dir.join(&*r.name), r.text.clone())))
+    }
+}
+
+impl FileReader for MemoryFiles {
+    fn list(&self, dir: &Path) -> std::io::Result<Vec<String>> {
+        let dir = normal(dir);
+        let inside = self.0.keys().filter(|p| p.parent() == Some(&dir));
+        let names: Vec<String> =
+            inside.filter_map(|p| p.file_name().and_then(|n| n.to_str()).map(String::from)).collect();
+        if names.is_empty() && !self.0.keys().any(|p| p.starts_with(&dir)) {
+            return Err(std::io::ErrorKind::NotFound.into());
+        }
+        Ok(names)
+    }
+    fn read(&self, path: &Path) -> std::io::Result<String> {
+        let found = self.0.get(&normal(path)).map(|t| t.to_string());
+        found.ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    }
+    fn is_file(&self, path: &Path) -> bool {
+        self.0.contains_key(&normal(path))
+    }
+}
+
+/// The path without `.` and without `x/..`.
+pub(super) fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
+}
+
+/// Reads a stack and all modules that it calls. The config is there only if nothing is wrong with it so far.
+pub fn load(request: LoadRequest<'_>) -> (Option<Config>, SourceMap, Diagnostics) {
+    let single = request.files.is_file(request.path);
+    let root_dir = if single { request.path.parent().unwrap_or(Path::new("")) } else { request.path };
+    let root_dir = normal(root_dir);
+    let mut loader = Loader {
+        files: request.files,
+        root_dir: root_dir.clone(),
+        sources: SourceMap::default(),
+        records: Vec::new(),
+        modules: BTreeMap::new(),
+        out: Diagnostics::new(),
+    };
+    let names = if single {
+        vec![request.path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_string()]
+    } else {
+        loader.spec_files(&root_dir, None)
+    };
+    loader.module(ModulePath::new(), root_dir.clone(), &names, &mut Vec::new());
+    let Loader { sources, records, modules, out, .. } = loader;
+    let config =
+        (!out.has_errors()).then(|| Config { sources: sources.clone(), root_dir, modules, files: records });
+    (config, sources, out)
+}
+
+/// What the name of a file says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FileKind {
+    Yaml,
+    Json,
+    /// Terraform's native syntax.
+    Native,
+}
+
+fn file_kind(name: &str) -> Option<FileKind> {
+    if name.starts_with('.') || name.ends_with('~') || (name.starts_with('#') && name.ends_with('#')) {
+        return None;
+    }
+    let yaml = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"));
+    match yaml {
+        Some(stem) if stem.ends_with(".vars") || stem.ends_with(".test") || stem.is_empty() => None,
+        Some(_) => Some(FileKind::Yaml),
+        None if name.ends_with(".tf.json") => Some(FileKind::Json),
+        None if name.ends_with(".tf") => Some(FileKind::Native),
+        None => None,
+    }
+}
+
+/// The name without what says its syntax.
+fn stem(name: &str) -> &str {
+    [".yaml", ".yml", ".tf.json", ".tf"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
+}
+
+fn is_override(name: &str) -> bool {
+    stem(name) == "override" || stem(name).ends_with("_override")
+}
+
+struct Loader<'a> {
+    files: &'a dyn FileReader,
+    root_dir: PathBuf,
+    sources: SourceMap,
+    records: Vec<FileRecord>,
+    modules: BTreeMap<ModulePath, Module>,
+    out: Diagnostics,
+}
+
+impl Loader<'_> {
+    /// Names of the spec files in a folder, in the order in which they are read.
+    fn spec_files(&mut self, dir: &Path, call: Option<Span>) -> Vec<String> {
+        let mut names = match self.files.list(dir) {
+            Ok(names) => names,
+            Err(error) => {
+                let mut fault = Diagnostic::error("G0510", "The folder cannot be read")
+                    .detail(format!("{}: {error}.", dir.display()));
+                if let Some(span) = call {
+                    fault = fault.at(span, "called here");
+                }
+                self.out.push(fault);
+                return Vec::new();
+            }
+        };
+        names.retain(|n| file_kind(n).is_some());
+        names.sort();
+        if names.is_empty() {
+            let mut fault = Diagnostic::error("G0511", "No spec in the folder")
+                .detail(format!("{} has no .yaml, .yml or .tf.json file.", shown(dir)))
+                .help("Write a main.yaml there, or name another folder.");
+            if let Some(span) = call {
+                fault = fault.at(span, "called here");
+            }
+            self.out.push(fault);
+        }
+        self.refuse_native(dir, &names);
+        names.retain(|n| file_kind(n) != Some(FileKind::Native));
+        names
+    }
+
+    fn refuse_native(&mut self, dir: &Path, names: &[String]) {
+        for native in names.iter().filter(|n| file_kind(n) == Some(FileKind::Native)) {
+            let name = self.shown_name(&dir.join(native));
+            let twin = names.iter().find(|n| *n != native && stem(n) == stem(native));
+            let fault = match twin {
+                Some(twin) => Diagnostic::error("G0512", "One spec in two syntaxes")
+                    .detail(format!(
+                        "{name} and {twin} stand side by side, and would declare the same blocks twice."
+                    ))
+                    .help(format!(
+                        "If {twin} was made from {native}, rename the old one: mv {native} {native}.bak"
+                    )),
+                None => Diagnostic::error("G0513", "Native syntax is not read yet")
+                    .detail(format!("{name} is written in Terraform's native syntax."))
+                    .help("Write it as YAML or as .tf.json; the blocks and arguments are the same."),
+            };
+            self.out.push(fault);
+        }
+    }
+
+    /// The name of a file for people and records: relative to the stack.
+    fn shown_name(&self, path: &Path) -> String {
+        relative(&self.root_dir, &normal(path))
+    }
+
+    /// Reads one module and those that it calls.
+    fn module(&mut self, path: ModulePath, dir: PathBuf, names: &[String], ancestors: &mut Vec<PathBuf>) {
+        let documents = self.documents(&dir, names);
+        let Decoded { mut module, calls } = decode::module(&documents, &mut self.out);
+        module.path = path.clone();
+        module.dir = dir.clone();
+        ancestors.push(dir);
+        for raw in calls {
+            let call = self.call(&module, raw, ancestors);
+            module.calls.insert(call.name.clone(), call);
+        }
+        ancestors.pop();
+        self.modules.insert(path, module);
+    }
+
+    fn documents(&mut self, dir: &Path, names: &[String]) -> Vec<Document> {
+        let mut documents = Vec::new();
+        for name in names {
+            let path = dir.join(name);
+            let text: Arc<str> = match self.files.read(&path) {
+                Ok(text) => text.into(),
+                Err(error) => {
+                    self.out.push(
+                        Diagnostic::error("G0514", "A file cannot be read")
+                            .detail(format!("{}: {error}.", self.shown_name(&path))),
+                    );
+                    continue;
+                }
+            };
+            let shown: Arc<str> = self.shown_name(&path).into();
+            let source = self.sources.add(shown.clone(), text.clone());
+            if !self.records.iter().any(|r| r.name == shown) {
+                self.records.push(FileRecord { name: shown, text: text.clone() });
+            }
+            let (surface, nodes) = match file_kind(name) {
+                Some(FileKind::Json) => {
+                    let (node, faults) = parse_json(source, &text);
+                    self.out.extend(faults);
+                    (Surface::Json, node.into_iter().collect())
+                }
+                _ => {
+                    let (nodes, faults) = parse_yaml(source, &text);
+                    self.out.extend(faults);
+                    (Surface::Yaml, nodes)
+                }
+            };
+            let overrides = is_override(name);
+            documents.extend(nodes.into_iter().map(|node| Document { surface, overrides, node }));
+        }
+        documents
+    }
+
+    /// Loads what a call names, and gives its arguments the types of the variables there.
+    fn call(&mut self, caller: &Module, raw: RawCall, ancestors: &mut Vec<PathBuf>) -> super::ModuleCall {
+        let RawCall { mut call, body, source_span } = raw;
+        let mut path = caller.path.clone();
+        path.push(call.name.clone());
+        if let Some(dir) = self.source_dir(&caller.dir, &call.source, source_span, ancestors) {
+            let names = self.spec_files(&dir, Some(source_span));
+            self.module(path.clone(), dir, &names, ancestors);
+        }
+        let called = self.modules.get(&path);
+        for (key, node) in body.node.as_map().unwrap_or_default() {
+            let variable = called.and_then(|m| m.variables.get(&key.text));
+            if let (Some(called), None) = (called, variable) {
+                let known = called.variables.keys().map(|k| &**k);
+                unknown_key(
+                    &key.text,
+                    key.span,
+                    &format!("The module {:?}", call.name),
+                    known,
+                    &mut self.out,
+                );
+                continue;
+            }
+            let want = variable.map_or(groma_types::Type::Dynamic, |v| v.constraint.ty.clone());
+            call.arguments.insert(key.text.clone(), expression(node, &want, &mut self.out));
+        }
+        let variables = called.map(|m| m.variables.values()).into_iter().flatten();
+        for variable in variables.filter(|v| v.default.is_none() && !call.arguments.contains_key(&v.name)) {
+            self.out.push(
+                Diagnostic::error("G0609", "A required argument is missing")
+                    .detail(format!(
+                        "The module {:?} needs a value for its variable {:?}.",
+                        call.name, variable.name
+                    ))
+                    .at(call.span, format!("{:?} is missing", variable.name))
+                    .at(variable.span, "declared here, without a default"),
+            );
+        }
+        call
+    }
+
+    fn source_dir(
+        &mut self,
+        caller: &Path,
+        source: &str,
+        span: Span,
+        ancestors: &[PathBuf],
+    ) -> Option<PathBuf> {
+        if source.is_empty() {
+            return None;
+        }
+        if !(source.starts_with("./") || source.starts_with("../") || source == "." || source == "..") {
+            self.out.push(
+                Diagnostic::error("G0515", "Modules are not fetched yet")
+                    .detail(format!(
+                        "{source:?} is not a local folder: a local source begins with ./ or ../."
+                    ))
+                    .help("Copy the module into the stack's folder and name it: source: ./modules/NAME")
+                    .at(span, "not a local source"),
+            );
+            return None;
+        }
+        let dir = normal(&caller.join(source));
+        if ancestors.contains(&dir) || ancestors.len() > DEPTH_MAX {
+            self.out.push(
+                Diagnostic::error("G0516", "A module calls itself")
+                    .detail(format!("{} is being read already: the calls would never end.", shown(&dir)))
+                    .at(span, "calls a module that leads here"),
+            );
+            return None;
+        }
+        Some(dir)
+    }
+}
+
+fn shown(dir: &Path) -> String {
+    if dir.as_os_str().is_empty() { "The folder".into() } else { dir.display().to_string() }
+}
+
+/// The way from a folder to a file, with `/` between names.
+fn relative(from: &Path, to: &Path) -> String {
+    let from: Vec<Component<'_>> = from.components().collect();
+    let to: Vec<Component<'_>> = to.components().collect();
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = from[shared..].iter().map(|_| "..".to_string());
+    let down = to[shared..].iter().map(|c| c.as_os_str().to_string_lossy().into_owned());
+    up.chain(down).collect::<Vec<_>>().join("/")
+}

@@ -1,0 +1,222 @@
+//! From what is written to expressions: the one place that knows how a node means a value.
+//!
+//! What a plain number or boolean is depends on what its place wants: where that is a string, the text as written.
+
+use groma_lang::document::{Key, Node, NodeKind, Plain, Style, number_text, plain_kind};
+use groma_lang::expr::{Expr, Reference, parse_expression, parse_template, parse_traversal};
+use groma_lang::text::Text;
+use groma_types::{Diagnostic, Diagnostics, Number, Span, Type, Value};
+use std::sync::Arc;
+
+/// Returns the expression that a node means where a value of type `want` goes (`Dynamic`: not known).
+pub fn expression(node: &Node, want: &Type, out: &mut Diagnostics) -> Expr {
+    match &node.kind {
+        NodeKind::Null => Expr::literal(Value::NULL, node.span),
+        NodeKind::Scalar { text, style: Style::Plain } => plain(node, text, want, out),
+        NodeKind::Scalar { text, .. } => template(text, out),
+        NodeKind::Seq(items) => {
+            let element = |i: usize| match want {
+                Type::List(e) | Type::Set(e) => (**e).clone(),
+                Type::Tuple(es) => es.get(i).cloned().unwrap_or(Type::Dynamic),
+                _ => Type::Dynamic,
+            };
+            let items = items.iter().enumerate().map(|(i, n)| expression(n, &element(i), out)).collect();
+            Expr::tuple(items, node.span)
+        }
+        NodeKind::Map(entries) => {
+            let entries = entries
+                .iter()
+                .map(|(key, value)| {
+                    let want = match want {
+                        Type::Map(e) => (**e).clone(),
+                        Type::Object(o) => o.attrs.get(&key.text).cloned().unwrap_or(Type::Dynamic),
+                        _ => Type::Dynamic,
+                    };
+                    (key_expression(key, out), expression(value, &want, out))
+                })
+                .collect();
+            Expr::object(entries, node.span)
+        }
+    }
+}
+
+fn template(text: &Text, out: &mut Diagnostics) -> Expr {
+    let (expr, found) = parse_template(text);
+    out.extend(found);
+    expr
+}
+
+/// Keys of a value's mapping are templates, as in Terraform's JSON.
+fn key_expression(key: &Key, out: &mut Diagnostics) -> Expr {
+    if !key.text.contains("${") && !key.text.contains("%{") {
+        return Expr::literal(Value::string(key.text.clone()), key.span);
+    }
+    let width = (key.span.end - key.span.start) as usize;
+    let start = key.span.start as usize + usize::from(width != key.text.len());
+    template(&Text::plain(key.text.clone(), key.span.source, start), out)
+}
+
+fn plain(node: &Node, text: &Text, want: &Type, out: &mut Diagnostics) -> Expr {
+    let content = text.content();
+    match plain_kind(content) {
+        Plain::Text => template(text, out),
+        Plain::Bool(value) => {
+            if !matches!(content, "true" | "false") && *want == Type::String {
+                out.push(
+                    Diagnostic::error("G0601", "A boolean where a string is wanted")
+                        .detail("YAML reads this as a boolean, and its text would not be what is written.")
+                        .help(format!("Quote it: \"{content}\""))
+                        .at(node.span, "a boolean"),
+                );
+            }
+            Expr::literal(Value::bool(value), node.span)
+        }
+        Plain::Number if *want == Type::String => Expr::literal(Value::string(content), node.span),
+        Plain::Number => number(node, content, want, out),
+    }
+}
+
+fn number(node: &Node, content: &str, want: &Type, out: &mut Diagnostics) -> Expr {
+    let Ok(value) = Number::parse(&number_text(content)) else {
+        out.push(
+            Diagnostic::error("G0602", "A number that cannot be kept")
+                .detail(format!("{content} is too large or too small."))
+                .at(node.span, "this number"),
+        );
+        return Expr::literal(Value::unknown(Type::Number), node.span);
+    };
+    let canonical = value.to_string();
+    if *want == Type::Dynamic && canonical != content {
+        out.push(
+            Diagnostic::warning("G0603", "A number whose text would be lost")
+                .detail(format!("As a number {content} is {canonical}."))
+                .help(format!(
+                    "If text is meant, quote it: \"{content}\". If the number is meant, write {canonical}."
+                ))
+                .at(node.span, "this number"),
+        );
+    }
+    Expr::literal(Value::number(value), node.span)
+}
+
+/// Says that a node has not the shape that its place wants.
+pub(super) fn wrong_shape(node: &Node, what: &str, wanted: &str, out: &mut Diagnostics) {
+    out.push(
+        Diagnostic::error("G0604", "The value has the wrong shape")
+            .detail(format!("{what} takes {wanted}; this is {}.", node.friendly()))
+            .at(node.span, format!("{wanted} is wanted here")),
+    );
+}
+
+/// Text that must be there as it is: names, aliases, sources.
+pub(super) fn static_text(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Arc<str>> {
+    let NodeKind::Scalar { text, .. } = &node.kind else {
+        wrong_shape(node, what, "a string", out);
+        return None;
+    };
+    let expr = match &node.kind {
+        NodeKind::Scalar { style: Style::Plain, .. } if plain_kind(text.content()) != Plain::Text => {
+            return Some(text.content().into());
+        }
+        _ => template(text, out),
+    };
+    match expr.as_literal() {
+        Some(value) => value.as_str().map(Arc::from),
+        None => {
+            out.push(
+                Diagnostic::error("G0605", "The value must be fixed text")
+                    .detail(format!(
+                        "{what} is needed before anything is evaluated: no template may stand here."
+                    ))
+                    .at(node.span, "a template"),
+            );
+            None
+        }
+    }
+}
+
+/// `true` or `false` that must be there as it is.
+pub(super) fn static_bool(node: &Node, what: &str, out: &mut Diagnostics) -> Option<bool> {
+    if node.is_null() {
+        return None;
+    }
+    let found = match node.as_text().map(|t| t.content()) {
+        Some(text) => match plain_kind(text) {
+            Plain::Bool(value) => Some(value),
+            Plain::Number | Plain::Text => None,
+        },
+        None => None,
+    };
+    if found.is_none() {
+        wrong_shape(node, what, "true or false", out);
+    }
+    found
+}
+
+/// A bare reference; `${}` round it is accepted.
+pub(super) fn reference(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Reference> {
+    let Some(text) = node.as_text() else {
+        wrong_shape(node, what, "a reference", out);
+        return None;
+    };
+    if !text.content().starts_with("${") {
+        let (found, faults) = parse_traversal(text);
+        out.extend(faults);
+        return found;
+    }
+    match traversal(text, out) {
+        Some((found, None)) => Some(found),
+        _ => {
+            wrong_shape(node, what, "a reference", out);
+            None
+        }
+    }
+}
+
+/// References of a list; one that stands alone is a list of itself.
+pub(super) fn references(node: &Node, what: &str, out: &mut Diagnostics) -> Vec<Reference> {
+    match &node.kind {
+        NodeKind::Null => Vec::new(),
+        NodeKind::Seq(items) => items.iter().filter_map(|n| reference(n, what, out)).collect(),
+        NodeKind::Scalar { .. } | NodeKind::Map(_) => {
+            wrong_shape(node, what, "a list of references", out);
+            Vec::new()
+        }
+    }
+}
+
+/// A reference that may end in an index by an expression.
+pub(super) fn traversal(text: &Text, out: &mut Diagnostics) -> Option<(Reference, Option<Expr>)> {
+    let parse = if text.content().starts_with("${") { parse_template } else { parse_expression };
+    let (expr, faults) = parse(text);
+    let broken = faults.has_errors();
+    out.extend(faults);
+    if broken { None } else { expr.as_traversal() }
+}
+
+/// The nodes of a list, or the one node; null is none.
+pub(super) fn one_or_many(node: &Node) -> Vec<&Node> {
+    match &node.kind {
+        NodeKind::Null => Vec::new(),
+        NodeKind::Seq(items) => items.iter().collect(),
+        NodeKind::Scalar { .. } | NodeKind::Map(_) => vec![node],
+    }
+}
+
+/// Says that a key is not one of those that its place knows.
+pub(super) fn unknown_key<'a>(
+    name: &str,
+    span: Span,
+    what: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    out: &mut Diagnostics,
+) {
+    let near = groma_types::diagnostic::nearest(name, known);
+    let mut error = Diagnostic::error("G0606", "Unknown argument")
+        .detail(format!("{what} has no argument or block {name:?}."))
+        .at(span, near.map_or("not known here".to_string(), |n| format!("did you mean {n:?}?")));
+    if let Some(near) = near {
+        error = error.help(format!("Write {near}."));
+    }
+    out.push(error);
+}
