@@ -213,7 +213,7 @@ impl Expand<'_> {
                 }
             }
             NodeKind::Scalar { .. } => {
-                wrong_shape(node, &format!("The block {:?}", self.what), "a mapping", out)
+                wrong_shape(node, &format!("The block {:?}", self.what), "a mapping", out);
             }
         }
     }

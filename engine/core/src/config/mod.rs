@@ -15,6 +15,8 @@ pub mod targets;
 
 mod foreign;
 mod gather;
+#[cfg(test)]
+mod tests;
 pub mod values;
 mod version;
 

@@ -65,7 +65,7 @@ impl Decoder<'_> {
             match &*key.text {
                 "count" => expansions.push(("count", key.span, expression(node, &Type::Number, self.out))),
                 "for_each" => {
-                    expansions.push(("for_each", key.span, expression(node, &Type::Dynamic, self.out)))
+                    expansions.push(("for_each", key.span, expression(node, &Type::Dynamic, self.out)));
                 }
                 "provider" => {
                     if let Some(found) = self.provider_ref(node) {
@@ -188,7 +188,7 @@ impl Decoder<'_> {
                 }
                 "count" => expansions.push(("count", key.span, expression(node, &Type::Number, self.out))),
                 "for_each" => {
-                    expansions.push(("for_each", key.span, expression(node, &Type::Dynamic, self.out)))
+                    expansions.push(("for_each", key.span, expression(node, &Type::Dynamic, self.out)));
                 }
                 "providers" => call.providers = self.passed_providers(node),
                 "depends_on" => call.depends_on = references(node, "depends_on", self.out),

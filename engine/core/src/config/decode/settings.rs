@@ -102,7 +102,7 @@ impl Decoder<'_> {
                 "configuration_aliases" => required.aliases = self.aliases(value),
                 "//" => {}
                 _ => {
-                    self.unknown(key, "A required provider", &["source", "version", "configuration_aliases"])
+                    self.unknown(key, "A required provider", &["source", "version", "configuration_aliases"]);
                 }
             }
         }
