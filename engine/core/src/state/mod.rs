@@ -7,11 +7,31 @@
 //! `open` holds exactly the operations that were begun and not ended. `verify::verify` checks them by number.
 
 pub mod apply;
+mod disk;
+pub mod file;
+mod head;
+mod journal;
+pub mod local;
+pub mod lock;
+pub mod open;
+mod place;
 pub mod record;
+mod recovery;
+#[cfg(test)]
+mod samples;
+pub mod seal;
+mod snapshot;
 pub mod store;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 
+pub use local::LocalStore;
+pub use lock::{Owner, Patience};
+pub use open::{Mode, OpenError, OpenErrorKind, OpenOptions, OpenReport};
 pub use record::{BeginOp, Ended, MadeOp, Record};
+pub use seal::{KeySource, Keys};
+pub use snapshot::Run;
 pub use store::{MemStore, Store, StoreError};
 
 use groma_provider::World;
