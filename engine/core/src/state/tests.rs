@@ -89,9 +89,9 @@ fn tree(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     for entry in fs::read_dir(root).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(tree(&path))
+            found.extend(tree(&path));
         } else {
-            found.push((path.clone(), fs::read(&path).unwrap()))
+            found.push((path.clone(), fs::read(&path).unwrap()));
         }
     }
     found.sort();
