@@ -7,13 +7,19 @@
 //!
 //! Nothing is read from the surroundings: no kubeconfig, no in-cluster account, no localhost.
 
+mod client;
+mod cluster;
 mod config;
+mod errors;
 mod manifest;
 mod mapping;
 mod plan;
 mod quantity;
 mod schema;
+mod wait;
 
+use client::Client;
+use cluster::Cluster;
 use groma_provider::{Configure, Configured, PlanInput, PlanOutput, Provider, ProviderError, async_trait};
 use groma_types::Type;
 use groma_types::schema::{Attribute, KindSchema, ProviderSchema, Relation, Timeouts};
@@ -117,9 +123,10 @@ impl Provider for KubernetesProvider {
     }
 
     async fn configure(&self, request: Configure) -> Result<Arc<dyn Configured>, ProviderError> {
-        let token = request.minted.keys().any(|path| path.first_attr() == Some("token"));
-        let env = &request.env;
-        config::access(&request.config, token, self.settings.allow_exec, &env.network).await?;
-        Err(ProviderError::new(groma_provider::ErrorKind::Bug, "no client yet"))
+        let minter = client::token_minter(&request.minted);
+        let (args, allow) = (&request.config, self.settings.allow_exec);
+        let access = config::access(args, minter.is_some(), allow, &request.env.network).await?;
+        let client = Client::new(access, minter, request.env, request.fresh_host)?;
+        Ok(Arc::new(Cluster::new(client, self.catalog.clone())))
     }
 }

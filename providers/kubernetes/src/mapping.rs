@@ -259,10 +259,6 @@ impl Fields {
         Arc::new(Fields { doc, list, ty })
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Field> {
-        self.list.iter().find(|f| f.name == name)
-    }
-
     /// The schema of this block.
     pub(crate) fn block(&self) -> Block {
         let mut block = Block::new(self.doc);
@@ -620,4 +616,4 @@ fn same_key(ours: Option<&Json>, theirs: Option<&Json>) -> bool {
 
 #[cfg(test)]
 #[path = "mapping_tests.rs"]
-mod tests;
+pub(crate) mod tests;

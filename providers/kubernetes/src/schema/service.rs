@@ -26,7 +26,8 @@ pub(crate) fn kind() -> Kind {
 fn spec() -> Vec<Field> {
     vec![
         boolean("allocate_load_balancer_node_ports", "Whether a load balancer gets node ports.")
-            .default(true),
+            .default(true)
+            .when("type", "LoadBalancer"),
         text("cluster_ip", "Address inside of the cluster, or `None`.")
             .api("clusterIP")
             .or_computed()

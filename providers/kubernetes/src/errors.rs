@@ -1,0 +1,204 @@
+//! Answers of the API and failures of the connection, as errors of the provider kit.
+
+use crate::mapping::Fields;
+use groma_provider::{ErrorKind, ProviderError};
+use serde_json::Value as Json;
+use std::error::Error;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Returns the error for an answer with an error status. `body` is a Status object where the API itself answered.
+pub(crate) fn refusal(
+    status: u16,
+    body: &[u8],
+    retry_after: Option<Duration>,
+    fields: Option<&Fields>,
+) -> ProviderError {
+    let parsed: Json = serde_json::from_slice(body).unwrap_or(Json::Null);
+    let text = |name: &str| parsed[name].as_str().filter(|s| !s.is_empty());
+    let reason = text("reason").map(Into::into);
+    let message = text("message").map_or_else(|| plain(status, body), Into::into);
+    let causes = parsed["details"]["causes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut error = ProviderError::new(kind_of(status, &message), with_causes(message, causes));
+    error.code = reason;
+    error.status = Some(status);
+    let seconds = parsed["details"]["retryAfterSeconds"].as_u64().filter(|&s| s > 0);
+    error.retry_after = retry_after.or(seconds.map(Duration::from_secs));
+    error.path = fields.and_then(|f| causes.iter().find_map(|c| f.place(c["field"].as_str()?)));
+    match help(status, causes) {
+        Some(help) => error.help(help),
+        None => error,
+    }
+}
+
+/// What an answer says that is no Status object: from a load balancer or a proxy in between.
+fn plain(status: u16, body: &[u8]) -> String {
+    let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
+    let text = text.trim();
+    if text.is_empty() { format!("HTTP status {status}") } else { format!("HTTP status {status}: {text}") }
+}
+
+fn kind_of(status: u16, message: &str) -> ErrorKind {
+    match status {
+        403 if message.contains("exceeded quota") => ErrorKind::Quota,
+        401 | 403 => ErrorKind::Denied,
+        404 | 410 => ErrorKind::NotFound,
+        409 => ErrorKind::Conflict,
+        429 => ErrorKind::Throttled,
+        500.. => ErrorKind::Unavailable,
+        _ => ErrorKind::Invalid,
+    }
+}
+
+/// Adds the causes that the message does not name already.
+fn with_causes(mut message: String, causes: &[Json]) -> String {
+    for cause in causes {
+        let (field, what) = (cause["field"].as_str().unwrap_or_default(), cause["message"].as_str());
+        let Some(what) = what.filter(|w| !message.contains(*w) || !message.contains(field)) else { continue };
+        let separator = if message.ends_with(':') { "" } else { ";" };
+        // Writing to a string can't fail.
+        let _ = write!(message, "{separator} {field}: {what}");
+    }
+    message
+}
+
+fn help(status: u16, causes: &[Json]) -> Option<&'static str> {
+    let owned = causes.iter().any(|c| c["reason"] == "FieldManagerConflict");
+    match status {
+        409 if owned => Some(
+            "another tool owns these fields: give them up there, or leave them out here (`ignore_changes` keeps their values)",
+        ),
+        401 => Some(
+            "the cluster does not know these credentials: check the token and the cluster's access entries",
+        ),
+        403 => Some(
+            "the cluster knows these credentials but they may not do this: check roles and their bindings",
+        ),
+        _ => None,
+    }
+}
+
+/// Returns the error for a request that got no answer.
+pub(crate) fn no_answer(error: &kube::Error, address: &str) -> ProviderError {
+    let chain = chain(error);
+    if matches!(error, kube::Error::Auth(_)) {
+        return ProviderError::new(ErrorKind::Denied, format!("no credentials for {address}: {chain}"));
+    }
+    if !is_connect(error) {
+        return ProviderError::new(
+            ErrorKind::Ambiguous,
+            format!("the connection to {address} broke: {chain}"),
+        );
+    }
+    let failed = ProviderError::new(ErrorKind::Unreachable, format!("no connection to {address}: {chain}"));
+    if chain.contains("certificate") {
+        return failed.help(
+            "the cluster's certificate was not accepted: check `cluster_ca_certificate`, and `tls_server_name` if the address is not the name in it",
+        );
+    }
+    failed.help(
+        "check `host`, and that this machine may reach the cluster's API (private endpoint, allowed CIDRs)",
+    )
+}
+
+/// Whether the failure came before the request was sent.
+fn is_connect(error: &kube::Error) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(client) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+            return client.is_connect();
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// The texts of an error and its sources, each once.
+fn chain(error: &dyn Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !texts.iter().any(|t| t.contains(&text)) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema;
+    use serde_json::json;
+
+    fn check(status: u16, body: &Json, expected: ErrorKind, path: &str, contains: &str) {
+        let kinds = schema::kinds();
+        let fields = kinds.iter().find(|k| k.names[0] == "kubernetes_deployment").map(|k| k.fields.clone());
+        let error = refusal(status, body.to_string().as_bytes(), None, fields.as_deref());
+        assert_eq!(error.kind, expected, "{body}");
+        assert_eq!(error.path.clone().unwrap_or_default().to_string(), path, "{body}");
+        assert!(error.to_string().contains(contains), "{error}");
+    }
+
+    #[test]
+    fn answers_become_errors() {
+        let status = |reason: &str, message: &str, details: Json| json!({"kind": "Status", "reason": reason, "message": message, "details": details});
+        check(
+            401,
+            &status("Unauthorized", "Unauthorized", json!(null)),
+            ErrorKind::Denied,
+            "",
+            "Unauthorized",
+        );
+        check(403, &status("Forbidden", "user can't", json!(null)), ErrorKind::Denied, "", "user can't");
+        check(403, &status("Forbidden", "exceeded quota: pods", json!(null)), ErrorKind::Quota, "", "quota");
+        check(
+            404,
+            &status("NotFound", "namespaces \"x\" not found", json!(null)),
+            ErrorKind::NotFound,
+            "",
+            "NotFound",
+        );
+        check(
+            503,
+            &json!("upstream connect error"),
+            ErrorKind::Unavailable,
+            "",
+            "HTTP status 503: \"upstream",
+        );
+        check(
+            422,
+            &status(
+                "Invalid",
+                "Deployment.apps \"web\" is invalid: spec.template.spec.containers[0].image: Required value",
+                json!({"causes": [{"reason": "FieldValueRequired", "message": "Required value", "field": "spec.template.spec.containers[0].image"}]}),
+            ),
+            ErrorKind::Invalid,
+            "spec[0].template[0].spec[0].container[0].image",
+            "Required value",
+        );
+        check(
+            409,
+            &status(
+                "Conflict",
+                "Apply failed with 1 conflict:",
+                json!({"causes": [{"reason": "FieldManagerConflict", "message": "conflict with \"kubectl-edit\" using apps/v1", "field": ".spec.replicas"}]}),
+            ),
+            ErrorKind::Conflict,
+            "spec[0].replicas",
+            "conflict: .spec.replicas: conflict with \"kubectl-edit\"",
+        );
+    }
+
+    #[test]
+    fn throttling_says_when() {
+        let body =
+            json!({"reason": "TooManyRequests", "message": "slow", "details": {"retryAfterSeconds": 3}});
+        let error = refusal(429, body.to_string().as_bytes(), None, None);
+        assert_eq!((error.kind, error.retry_after), (ErrorKind::Throttled, Some(Duration::from_secs(3))));
+        let error = refusal(429, b"", Some(Duration::from_secs(1)), None);
+        assert_eq!(error.retry_after, Some(Duration::from_secs(1)));
+    }
+}
