@@ -107,13 +107,13 @@ impl Client {
     /// # Errors
     /// The certificates or keys can't be used.
     pub(crate) fn new(
-        access: Access,
+        access: &Access,
         minter: Option<Arc<dyn Minter>>,
         env: Environment,
         fresh_host: bool,
     ) -> Result<Client, ProviderError> {
         let address = format!("{}:{}", access.host, access.port);
-        let kube = connect(&access, &env.network).map_err(|e| {
+        let kube = connect(access, &env.network).map_err(|e| {
             ProviderError::new(ErrorKind::Invalid, format!("the client for {address} can't be made: {e}"))
         })?;
         let settling_until = fresh_host.then(|| env.clock.now() + SETTLING);
@@ -240,6 +240,9 @@ impl Client {
     }
 
     fn wants(&self, call: &Call<'_>, attempt: u32, error: &ProviderError) -> bool {
+        if error.code.as_deref() == Some(errors::BAD_CERTIFICATE) {
+            return false;
+        }
         let patience = error.kind != ErrorKind::Unreachable || attempt < CONNECT_ATTEMPTS;
         patience && call.retry.wants(attempt, error)
     }
@@ -247,6 +250,7 @@ impl Client {
     /// Whether a fresh host refuses us in a way that passes.
     fn is_settling(&self, error: &ProviderError) -> bool {
         let passes = error.kind == ErrorKind::Unreachable || matches!(error.status, Some(401 | 403));
+        let passes = passes && error.code.as_deref() != Some(errors::BAD_CERTIFICATE);
         let fresh = self.settling_until.is_some_and(|end| self.env.clock.now() < end);
         passes && fresh && !self.settled.load(Ordering::Relaxed)
     }

@@ -202,7 +202,7 @@ impl Cluster {
                 let (namespace, name) =
                     (text_at(live, "/metadata/namespace"), text_at(live, "/metadata/name"));
                 let id = if kind.resource.namespaced { format!("{namespace}/{name}") } else { name.into() };
-                kind.fields.from_api(live, guide).with_attr("id", Value::string(id))
+                kind.fields.read_api(live, guide).with_attr("id", Value::string(id))
             }
             Handled::Manifest => manifest::attributes(&self.catalog.manifest, live, guide),
         };
@@ -269,7 +269,8 @@ impl Cluster {
     /// What pods say while a rollout goes on.
     async fn trouble(&self, goal: &Goal, target: &Target, live: &Json) -> Option<wait::Trouble> {
         let rollout = matches!(goal, Goal::Rollout | Goal::Shows { rollout: true, .. });
-        let begun = rollout && !live["status"].is_null();
+        // Before the change is taken up the pods are those of the change before.
+        let begun = rollout && !live["status"].is_null() && wait::is_observed(live);
         if begun { wait::pods(&self.client, target, live).await } else { None }
     }
 

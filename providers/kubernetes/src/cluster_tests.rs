@@ -240,7 +240,7 @@ fn web_deployment() -> Resolved {
     )
 }
 
-fn live_deployment(status: Json) -> Json {
+fn live_deployment(status: &Json) -> Json {
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default", "uid": "u1",
         "resourceVersion": "5", "generation": 1, "annotations": {"groma.dev/owner": "mark",
         "deployment.kubernetes.io/revision": "1"}}, "spec": {"replicas": 2,
@@ -328,11 +328,11 @@ async fn a_deployment_is_waited_for() {
     let done = json!({"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2});
     let script = vec![
         (DEPLOYMENT, 404, missing()),
-        (APPLY_DEPLOYMENT, 201, live_deployment(json!(null))),
-        (DEPLOYMENT, 200, live_deployment(going)),
+        (APPLY_DEPLOYMENT, 201, live_deployment(&json!(null))),
+        (DEPLOYMENT, 200, live_deployment(&going)),
         (SETS, 200, sets()),
         (PODS, 200, json!({"items": []})),
-        (DEPLOYMENT, 200, live_deployment(done)),
+        (DEPLOYMENT, 200, live_deployment(&done)),
     ];
     let w = world(script).await;
     let planned = web_deployment();
@@ -352,7 +352,7 @@ async fn a_hopeless_rollout_is_reported_at_once() {
     };
     let script = vec![
         (DEPLOYMENT, 404, missing()),
-        (APPLY_DEPLOYMENT, 201, live_deployment(status)),
+        (APPLY_DEPLOYMENT, 201, live_deployment(&status)),
         (SETS, 200, sets()),
         (PODS, 200, waiting("ImagePullBackOff", "Back-off pulling image \"web:1\"")),
     ];
@@ -371,11 +371,10 @@ async fn a_hopeless_rollout_is_reported_at_once() {
 #[tokio::test]
 async fn a_rollout_without_end_times_out_with_the_last_warning() {
     let status = json!({"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2});
-    let mut script =
-        vec![(DEPLOYMENT, 404, missing()), (APPLY_DEPLOYMENT, 201, live_deployment(status.clone()))];
+    let mut script = vec![(DEPLOYMENT, 404, missing()), (APPLY_DEPLOYMENT, 201, live_deployment(&status))];
     for i in 0..11 {
         if i > 0 {
-            script.push((DEPLOYMENT, 200, live_deployment(status.clone())));
+            script.push((DEPLOYMENT, 200, live_deployment(&status)));
         }
         script.push((SETS, 200, sets()));
         script.push((PODS, 200, json!({"items": []})));
@@ -672,7 +671,7 @@ async fn arguments_are_checked_before_any_connection() {
 
 fn manifest_of(manifest: &Json) -> Resolved {
     let manifest = groma_types::json::from_json(manifest);
-    let settings = crate::manifest::settings();
+    let settings = manifest::settings();
     let value = filled(&settings, &json!({}));
     let value = value.with_attr("manifest", manifest).with_attr("object", Value::NULL);
     value.with_attr("computed_fields", Value::null(Type::list(Type::String))).resolve().unwrap()

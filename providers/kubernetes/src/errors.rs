@@ -7,6 +7,9 @@ use std::error::Error;
 use std::fmt::Write;
 use std::time::Duration;
 
+/// Code of the error for a certificate that was not accepted: no time heals it.
+pub(crate) const BAD_CERTIFICATE: &str = "BadCertificate";
+
 /// Returns the error for an answer with an error status. `body` is a Status object where the API itself answered.
 pub(crate) fn refusal(
     status: u16,
@@ -90,8 +93,10 @@ pub(crate) fn no_answer(error: &kube::Error, address: &str) -> ProviderError {
             format!("the connection to {address} broke: {chain}"),
         );
     }
-    let failed = ProviderError::new(ErrorKind::Unreachable, format!("no connection to {address}: {chain}"));
+    let mut failed =
+        ProviderError::new(ErrorKind::Unreachable, format!("no connection to {address}: {chain}"));
     if chain.contains("certificate") {
+        failed.code = Some(BAD_CERTIFICATE.into());
         return failed.help(
             "the cluster's certificate was not accepted: check `cluster_ca_certificate`, and `tls_server_name` if the address is not the name in it",
         );

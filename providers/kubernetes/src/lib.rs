@@ -126,7 +126,10 @@ impl Provider for KubernetesProvider {
         let minter = client::token_minter(&request.minted);
         let (args, allow) = (&request.config, self.settings.allow_exec);
         let access = config::access(args, minter.is_some(), allow, &request.env.network).await?;
-        let client = Client::new(access, minter, request.env, request.fresh_host)?;
+        let client = Client::new(&access, minter, request.env, request.fresh_host)?;
         Ok(Arc::new(Cluster::new(client, self.catalog.clone())))
     }
 }
+
+#[cfg(test)]
+mod conformance_tests;

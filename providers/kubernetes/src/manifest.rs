@@ -131,7 +131,7 @@ const INTERNAL: &[&str] =
 
 /// The attributes of a live object.
 pub(crate) fn attributes(settings: &Fields, live: &Json, guide: Option<&Value>) -> Value {
-    let kept = settings.from_api(&Json::Null, guide);
+    let kept = settings.read_api(&Json::Null, guide);
     let written = guide.and_then(|g| g.get("manifest")).filter(|m| !m.is_null());
     let manifest = match written {
         Some(written) => projected(written, live),

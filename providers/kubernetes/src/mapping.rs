@@ -299,7 +299,7 @@ impl Fields {
     }
 
     /// Returns the attributes of a live object. `guide` is what we wrote, if we know it.
-    pub(crate) fn from_api(&self, live: &Json, guide: Option<&Value>) -> Value {
+    pub(crate) fn read_api(&self, live: &Json, guide: Option<&Value>) -> Value {
         Value::object(self.list.iter().map(|field| {
             let guide = guide.and_then(|g| g.get(field.name));
             let live = live.get(&field.api).filter(|j| !j.is_null() && !field.api.is_empty());
@@ -481,7 +481,7 @@ impl Field {
             Shape::Bool => live.as_bool().map_or(Value::null(Type::Bool), Value::bool),
             Shape::Int => number_of(live),
             Shape::TextMap => decode_map(live, guide, self.name),
-            Shape::QuantityMap => keep_spelling(decode_map(live, guide, self.name), guide),
+            Shape::QuantityMap => keep_spelling(&decode_map(live, guide, self.name), guide),
             Shape::TextList => Value::list(Type::String, items().iter().map(text_of).collect()),
             Shape::TextSet => Value::set(Type::String, items().iter().map(text_of).collect()),
             Shape::IntSet => Value::set(Type::Number, items().iter().map(number_of).collect()),
@@ -492,7 +492,7 @@ impl Field {
                 if untold && self.presence != Presence::Computed && self.name != "empty_dir" {
                     return self.absent();
                 }
-                Value::list(fields.ty.clone(), vec![fields.from_api(live, inner)])
+                Value::list(fields.ty.clone(), vec![fields.read_api(live, inner)])
             }
             Shape::Many(fields, keys) => {
                 Value::list(fields.ty.clone(), decode_items(fields, keys, items(), guide))
@@ -568,7 +568,7 @@ fn decode_map(live: &Json, guide: Option<&Value>, name: &str) -> Value {
 }
 
 /// Gives each quantity of a map in our words where it means the same.
-fn keep_spelling(read: Value, guide: Option<&Value>) -> Value {
+fn keep_spelling(read: &Value, guide: Option<&Value>) -> Value {
     let mut kept = read.clone();
     for (key, value) in read.as_map().into_iter().flatten() {
         let ours = guide.and_then(|g| g.get(key));
@@ -593,15 +593,15 @@ pub(crate) fn is_internal_key(key: &str) -> bool {
 /// The elements of a list of objects, ours first and in our order; others' elements of a merged list are not ours.
 fn decode_items(fields: &Fields, keys: &[&str], live: &[Json], guide: Option<&Value>) -> Vec<Value> {
     let Some(written) = guide.and_then(Value::as_seq) else {
-        return live.iter().map(|item| fields.from_api(item, None)).collect();
+        return live.iter().map(|item| fields.read_api(item, None)).collect();
     };
     if keys.is_empty() {
-        return live.iter().enumerate().map(|(i, item)| fields.from_api(item, written.get(i))).collect();
+        return live.iter().enumerate().map(|(i, item)| fields.read_api(item, written.get(i))).collect();
     }
     let matching = |ours: &Value| {
         let wanted = fields.to_api(ours, None);
         let same = |item: &&Json| keys.iter().all(|k| same_key(wanted.get(*k), item.get(*k)));
-        live.iter().find(same).map(|item| fields.from_api(item, Some(ours)))
+        live.iter().find(same).map(|item| fields.read_api(item, Some(ours)))
     };
     written.iter().filter_map(matching).collect()
 }

@@ -27,11 +27,11 @@ fn fields(name: &str) -> Arc<Fields> {
 }
 
 /// The attributes become this JSON, and the JSON read back with the attributes as guide gives them again.
-fn check(name: &str, attributes: Json, api: Json) {
+fn check(name: &str, attributes: &Json, api: &Json) {
     let fields = fields(name);
-    let value = filled(&fields, &attributes);
-    assert_eq!(Json::Object(fields.to_api(&value, Some(&value))), api, "{name} to the API");
-    let back = fields.from_api(&api, Some(&value));
+    let value = filled(&fields, attributes);
+    assert_eq!(Json::Object(fields.to_api(&value, Some(&value))), *api, "{name} to the API");
+    let back = fields.read_api(api, Some(&value));
     assert_eq!(back, value, "{name} read back");
 }
 
@@ -40,13 +40,13 @@ fn a_config_map_maps_both_ways() {
     let meta = json!({"name": "a", "namespace": "b"});
     check(
         "kubernetes_config_map",
-        json!({"metadata": meta, "data": {"Some_Key": "1000m"}, "immutable": true}),
-        json!({"metadata": meta, "data": {"Some_Key": "1000m"}, "immutable": true}),
+        &json!({"metadata": meta, "data": {"Some_Key": "1000m"}, "immutable": true}),
+        &json!({"metadata": meta, "data": {"Some_Key": "1000m"}, "immutable": true}),
     );
     check(
         "kubernetes_config_map",
-        json!({"metadata": {"name": "a", "labels": {}}}),
-        json!({"metadata": {"name": "a", "namespace": "default"}}),
+        &json!({"metadata": {"name": "a", "labels": {}}}),
+        &json!({"metadata": {"name": "a", "namespace": "default"}}),
     );
 }
 
@@ -54,12 +54,12 @@ fn a_config_map_maps_both_ways() {
 fn a_service_maps_both_ways() {
     check(
         "kubernetes_service",
-        json!({
+        &json!({
             "metadata": {"name": "web", "annotations": {"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"}},
             "spec": {"selector": {"app": "web"}, "type": "LoadBalancer",
                 "port": {"port": 80, "target_port": "8000", "protocol": "TCP"}},
         }),
-        json!({
+        &json!({
             "metadata": {"name": "web", "namespace": "default",
                 "annotations": {"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"}},
             "spec": {"selector": {"app": "web"}, "type": "LoadBalancer", "sessionAffinity": "None",
@@ -70,7 +70,7 @@ fn a_service_maps_both_ways() {
 }
 
 /// A deployment with this container and further fields of the pod's spec.
-fn deployment(container: &Json, pod: Json) -> Json {
+fn deployment(container: &Json, pod: &Json) -> Json {
     let mut spec = json!({"container": container});
     spec.as_object_mut().unwrap().extend(pod.as_object().unwrap().clone());
     json!({
@@ -87,7 +87,7 @@ fn pod_json(attributes: &Json) -> Json {
     let fields = fields("kubernetes_deployment");
     let value = filled(&fields, attributes);
     let api = Json::Object(fields.to_api(&value, Some(&value)));
-    assert_eq!(fields.from_api(&api, Some(&value)), value, "read back");
+    assert_eq!(fields.read_api(&api, Some(&value)), value, "read back");
     assert_eq!(api["spec"]["replicas"], json!(2));
     assert_eq!(api["spec"]["selector"], json!({"matchLabels": {"app": "web"}}));
     api["spec"]["template"]["spec"].clone()
@@ -98,7 +98,7 @@ fn containers_map_both_ways() {
     let check = |attributes: Json, api: Json| {
         let mut container = json!({"name": "c"});
         container.as_object_mut().unwrap().extend(attributes.as_object().unwrap().clone());
-        let pod = pod_json(&deployment(&container, json!({})));
+        let pod = pod_json(&deployment(&container, &json!({})));
         let got = pod["containers"][0].as_object().unwrap();
         for (key, value) in api.as_object().unwrap() {
             assert_eq!(&got[key], value, "{key}");
@@ -148,7 +148,7 @@ fn containers_map_both_ways() {
 #[test]
 fn pods_map_both_ways() {
     let check = |attributes: Json, api: Json| {
-        let pod = pod_json(&deployment(&json!({"name": "c"}), attributes));
+        let pod = pod_json(&deployment(&json!({"name": "c"}), &attributes));
         for (key, value) in api.as_object().unwrap() {
             assert_eq!(&pod[key], value, "{key}");
         }
@@ -197,7 +197,7 @@ fn pods_map_both_ways() {
 fn reads(name: &str, ours: &Json, live: &Json, place: &[&str], expected: &Json) {
     let fields = fields(name);
     let guide = filled(&fields, ours);
-    let read = to_json(&fields.from_api(live, Some(&guide)));
+    let read = to_json(&fields.read_api(live, Some(&guide)));
     let at = place.iter().fold(&read, |v, step| step.parse::<usize>().map_or_else(|_| &v[*step], |i| &v[i]));
     assert_eq!(at, expected, "{name} at {place:?}");
 }
@@ -236,7 +236,7 @@ fn what_others_write_is_not_read_as_ours() {
 fn equal_values_keep_our_spelling() {
     let container =
         json!({"name": "c", "image": "i", "resources": {"limits": {"cpu": "0.5", "memory": "1Gi"}}});
-    let ours = deployment(&container, json!({"security_context": {"run_as_user": "01000"}}));
+    let ours = deployment(&container, &json!({"security_context": {"run_as_user": "01000"}}));
     let live = json!({"spec": {"replicas": 2, "template": {"spec": {"securityContext": {"runAsUser": 1000},
     "containers": [
         {"name": "sidecar", "image": "theirs"},

@@ -113,3 +113,149 @@ fn items_type(list: &Value) -> Type {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::tests::filled;
+    use serde_json::{Value as Json, json};
+
+    /// Plans `change` of an object that was `prior`, both with defaults filled in.
+    fn planned(kind: &str, prior: Option<&Json>, change: &Json) -> PlanOutput {
+        let catalog = Catalog::new();
+        let fields = &catalog.kinds[kind].fields;
+        let whole = |json: &Json| filled(fields, json).with_attr("id", Value::string("default/web"));
+        let config = filled(fields, change);
+        let mut proposed = config.with_attr("id", Value::unknown(Type::String));
+        if let Some(status) = prior.and_then(|p| p.get("status")).filter(|_| proposed.get("status").is_some())
+        {
+            assert!(status.is_array());
+            let unknown = Value::unknown(proposed.get("status").unwrap().ty());
+            proposed = proposed.with_attr("status", unknown);
+        }
+        let prior = prior.map(whole);
+        let input = PlanInput {
+            prior: prior.as_ref(),
+            prior_private: None,
+            config: &config,
+            proposed,
+            provider_config: &Value::NULL,
+        };
+        plan(&catalog, kind, input).unwrap()
+    }
+
+    fn at(output: &PlanOutput, path: &AttrPath) -> Option<Value> {
+        output.planned.lookup(path).cloned()
+    }
+
+    fn spec() -> AttrPath {
+        AttrPath::root().attr("spec").index(0)
+    }
+
+    #[test]
+    fn ids_follow_from_names() {
+        for (kind, metadata, id) in [
+            ("kubernetes_config_map", json!({"name": "a", "namespace": "b"}), Some("b/a")),
+            ("kubernetes_config_map", json!({"name": "a"}), Some("default/a")),
+            ("kubernetes_namespace", json!({"name": "a"}), Some("a")),
+            ("kubernetes_config_map", json!({"generate_name": "a-"}), None),
+        ] {
+            let output = planned(kind, None, &json!({"metadata": metadata}));
+            let found = output.planned.get("id").unwrap();
+            assert_eq!(found.as_str(), id, "{metadata}");
+            assert_eq!(found.is_unknown(), id.is_none());
+        }
+    }
+
+    #[test]
+    fn values_that_mean_the_same_are_no_change() {
+        let stack = |cpu: &str, port: &str, replicas: &str| {
+            let container = json!({"name": "c", "image": "i", "resources": {"limits": {"cpu": cpu}},
+                "liveness_probe": {"http_get": {"port": port}}});
+            json!({"metadata": {"name": "web"}, "spec": {"replicas": replicas,
+                "template": {"metadata": {}, "spec": {"container": container}}}})
+        };
+        let prior = stack("500m", "8000", "2");
+        let same = |change: &Json| {
+            let output = planned("kubernetes_deployment", Some(&prior), change);
+            let wanted = planned("kubernetes_deployment", Some(&prior), &prior);
+            output.planned.get("spec") == wanted.planned.get("spec")
+        };
+        assert!(same(&stack("0.5", "8000", "2")));
+        assert!(same(&stack("500m", "08000", "02")));
+        assert!(!same(&stack("0.6", "8000", "2")));
+        assert!(!same(&stack("500m", "http", "2")));
+        assert!(!same(&stack("500m", "8000", "3")));
+    }
+
+    #[test]
+    fn frozen_data_replaces() {
+        let map = |data: Json, immutable: bool| json!({"metadata": {"name": "web"}, "data": data, "immutable": immutable});
+        for (prior, change, replaced) in [
+            (map(json!({"a": "1"}), false), map(json!({"a": "2"}), false), vec![]),
+            (map(json!({"a": "1"}), false), map(json!({"a": "1"}), true), vec![]),
+            (map(json!({"a": "1"}), true), map(json!({"a": "2"}), true), vec!["data"]),
+            (map(json!({"a": "1"}), true), map(json!({"a": "1"}), false), vec!["immutable"]),
+        ] {
+            let output = planned("kubernetes_config_map", Some(&prior), &change);
+            let places: Vec<String> = output.requires_replace.iter().map(ToString::to_string).collect();
+            assert_eq!(places, replaced, "{change}");
+        }
+    }
+
+    #[test]
+    fn a_load_balancer_keeps_its_address_until_its_making_changes() {
+        let service = |kind: &str, port: u16, note: &str| {
+            json!({"metadata": {"name": "web", "annotations": {"x": note}},
+                "spec": {"type": kind, "port": {"port": port}, "external_traffic_policy": null}})
+        };
+        let mut prior = service("LoadBalancer", 80, "a");
+        prior["spec"]["port"]["node_port"] = 30000.into();
+        prior["spec"]["external_traffic_policy"] = "Cluster".into();
+        prior["status"] = json!([{"load_balancer": [{"ingress": [{"hostname": "h", "ip": null}]}]}]);
+        for (change, known) in [
+            (service("LoadBalancer", 81, "a"), true),
+            (service("LoadBalancer", 80, "b"), false),
+            (service("ClusterIP", 80, "a"), false),
+        ] {
+            let output = planned("kubernetes_service", Some(&prior), &change);
+            assert_eq!(!output.planned.get("status").unwrap().is_unknown(), known, "{change}");
+        }
+        let output = planned("kubernetes_service", Some(&prior), &service("ClusterIP", 80, "a"));
+        assert!(at(&output, &spec().attr("external_traffic_policy")).unwrap().is_unknown());
+        assert!(at(&output, &spec().attr("port").index(0).attr("node_port")).unwrap().is_unknown());
+    }
+
+    #[test]
+    fn another_name_in_a_manifest_is_another_object() {
+        let catalog = Catalog::new();
+        let value = |name: &str, size: i64| {
+            let metadata = Value::object([("name", Value::string(name))]);
+            let manifest = Value::object([
+                ("kind", Value::string("K")),
+                ("metadata", metadata),
+                ("size", Value::number(size)),
+            ]);
+            Value::object([("manifest", manifest), ("object", Value::string("answer"))])
+        };
+        let prior = value("a", 1);
+        for (change, replaced, known) in [
+            (value("a", 1), vec![], true),
+            (value("a", 2), vec![], false),
+            (value("b", 1), vec!["manifest.metadata.name"], false),
+        ] {
+            let proposed = change.with_attr("object", Value::unknown(Type::Dynamic));
+            let input = PlanInput {
+                prior: Some(&prior),
+                prior_private: None,
+                config: &change,
+                proposed,
+                provider_config: &Value::NULL,
+            };
+            let output = plan(&catalog, manifest::KIND, input).unwrap();
+            let places: Vec<String> = output.requires_replace.iter().map(ToString::to_string).collect();
+            assert_eq!(places, replaced);
+            assert_eq!(!output.planned.get("object").unwrap().is_unknown(), known);
+        }
+    }
+}

@@ -63,7 +63,7 @@ fn rollout(live: &Json) -> Progress {
     }
 }
 
-fn is_observed(live: &Json) -> bool {
+pub(crate) fn is_observed(live: &Json) -> bool {
     count(live, "/status/observedGeneration") >= count(live, "/metadata/generation")
 }
 
@@ -196,7 +196,7 @@ pub(crate) fn trouble(pod: &Json) -> Option<Trouble> {
     let waiting = containers.filter_map(|c| {
         let reason = text_at(c, "/state/waiting/reason");
         let quiet = matches!(reason, "" | "ContainerCreating" | "PodInitializing");
-        (!quiet).then(|| (c, reason))
+        (!quiet).then_some((c, reason))
     });
     let worst = waiting.max_by_key(|(_, reason)| HOPELESS.contains(reason));
     if let Some((container, reason)) = worst {
@@ -321,4 +321,140 @@ pub(crate) fn leaving(live: &Json) -> String {
         parts.insert(0, format!("finalizers {}", finalizers.join(", ")));
     }
     if parts.is_empty() { "the deletion".into() } else { format!("the deletion: {}", parts.join("; ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(goal: &Goal, live: &Json, expected: &str) {
+        let got = match look(goal, live) {
+            Progress::Done => "done".to_string(),
+            Progress::Waiting(what) => what,
+            Progress::Failed(why) => format!("failed: {why}"),
+        };
+        assert_eq!(got, expected, "{live}");
+    }
+
+    fn workload(kind: &str, spec: &Json, status: &Json) -> Json {
+        json!({"kind": kind, "metadata": {"generation": 2}, "spec": spec, "status": status})
+    }
+
+    #[test]
+    fn rollouts_end_when_all_is_new_and_available() {
+        let deployment = |spec: Json, status: Json, expected: &str| {
+            check(&Goal::Rollout, &workload("Deployment", &spec, &status), expected);
+        };
+        let three = || json!({"replicas": 3});
+        let status = |all: u8, updated: u8, ready: u8, available: u8| {
+            json!({"observedGeneration": 2, "replicas": all, "updatedReplicas": updated, "readyReplicas": ready,
+                "availableReplicas": available})
+        };
+        deployment(three(), json!({}), "the change to be taken up");
+        deployment(
+            three(),
+            json!({"observedGeneration": 1, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3,
+            "availableReplicas": 3}),
+            "the change to be taken up",
+        );
+        deployment(three(), status(3, 1, 3, 3), "1 of 3 replicas updated");
+        deployment(three(), status(4, 3, 3, 3), "1 old replicas to end");
+        deployment(three(), status(3, 3, 3, 2), "2 of 3 replicas available");
+        deployment(three(), status(3, 3, 3, 3), "done");
+        deployment(json!({}), status(1, 1, 1, 1), "done");
+        deployment(json!({"replicas": 0}), status(0, 0, 0, 0), "done");
+        deployment(json!({"paused": true}), json!({}), "done");
+        let mut stuck = status(3, 1, 3, 3);
+        stuck["conditions"] = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
+            "message": "too slow"}]);
+        deployment(three(), stuck, "failed: ProgressDeadlineExceeded: too slow");
+    }
+
+    #[test]
+    fn other_workloads_have_their_own_tests() {
+        let observed = |status: Json| {
+            let mut status = status;
+            status["observedGeneration"] = 2.into();
+            status
+        };
+        for (kind, spec, status, expected) in [
+            (
+                "DaemonSet",
+                json!({}),
+                observed(json!({"desiredNumberScheduled": 2, "updatedNumberScheduled": 2,
+                "numberAvailable": 1})),
+                "1 of 2 pods available",
+            ),
+            ("DaemonSet", json!({}), observed(json!({"desiredNumberScheduled": 0})), "done"),
+            ("DaemonSet", json!({}), json!({}), "the change to be taken up"),
+            (
+                "StatefulSet",
+                json!({"replicas": 2}),
+                observed(json!({"readyReplicas": 2, "updatedReplicas": 1,
+                "currentRevision": "a", "updateRevision": "b"})),
+                "1 of 2 replicas ready",
+            ),
+            (
+                "StatefulSet",
+                json!({"replicas": 2}),
+                observed(json!({"readyReplicas": 2, "updatedReplicas": 2,
+                "currentRevision": "b", "updateRevision": "b"})),
+                "done",
+            ),
+            ("StatefulSet", json!({"updateStrategy": {"type": "OnDelete"}}), json!({}), "done"),
+        ] {
+            check(&Goal::Rollout, &workload(kind, &spec, &status), expected);
+        }
+    }
+
+    #[test]
+    fn balancers_namespaces_and_manifests_are_awaited() {
+        let balancer = |ingress: Json| json!({"status": {"loadBalancer": {"ingress": ingress}}});
+        check(&Goal::LoadBalancer, &balancer(json!([])), "an address of the load balancer");
+        check(&Goal::LoadBalancer, &balancer(json!([{"hostname": "h"}])), "done");
+        check(&Goal::LoadBalancer, &balancer(json!([{"ip": "1.2.3.4"}])), "done");
+        check(&Goal::Active, &json!({"status": {"phase": "Terminating"}}), "namespace is Terminating");
+        check(&Goal::Active, &json!({"status": {"phase": "Active"}}), "done");
+        let pairs = |a: &str, b: &str| vec![(a.to_string(), b.to_string())];
+        let shows = |conditions, fields| Goal::Shows { conditions, fields, rollout: false };
+        let live = json!({"status": {"conditions": [{"type": "Ready", "status": "False"}], "a": [{"b": 1}]}});
+        check(&shows(pairs("Ready", "True"), vec![]), &live, "condition Ready = True (now False)");
+        check(&shows(pairs("Ready", "False"), vec![]), &live, "done");
+        check(&shows(vec![], pairs("status.a[0].b", "1")), &live, "done");
+        check(&shows(vec![], pairs("status.a[0].b", "^[0-9]$")), &live, "done");
+        check(&shows(vec![], pairs("status.a[0].b", "2")), &live, "field status.a[0].b = 2");
+        check(&shows(vec![], pairs("status.c", "*")), &live, "field status.c = *");
+    }
+
+    #[test]
+    fn pods_tell_their_trouble() {
+        let waiting = |reason: &str| {
+            json!({"metadata": {"name": "p"}, "status": {"containerStatuses": [{"name": "c",
+                "state": {"waiting": {"reason": reason, "message": "m"}}}]}})
+        };
+        for (pod, expected) in [
+            (waiting("ContainerCreating"), None),
+            (waiting("ErrImagePull"), Some((false, "pod p, container c: ErrImagePull: m"))),
+            (waiting("ImagePullBackOff"), Some((true, "pod p, container c: ImagePullBackOff: m"))),
+            (waiting("CrashLoopBackOff"), Some((true, "pod p, container c: CrashLoopBackOff: m"))),
+            (
+                json!({"metadata": {"name": "p"}, "status": {"conditions": [{"type": "PodScheduled", "status": "False",
+                "reason": "Unschedulable", "message": "0/0 nodes"}]}}),
+                Some((false, "pod p: Unschedulable: 0/0 nodes")),
+            ),
+            (json!({"metadata": {"name": "p"}, "status": {"phase": "Running"}}), None),
+        ] {
+            let found = trouble(&pod);
+            assert_eq!(found.as_ref().map(|t| (t.hopeless, t.text.as_str())), expected);
+        }
+    }
+
+    #[test]
+    fn selectors_become_queries() {
+        let selector = json!({"matchLabels": {"a": "b"}, "matchExpressions": [
+            {"key": "c", "operator": "In", "values": ["d", "e"]}, {"key": "f", "operator": "Exists"},
+            {"key": "g", "operator": "DoesNotExist"}, {"key": "h", "operator": "NotIn", "values": ["i"]}]});
+        assert_eq!(selector_query(&selector), "a=b,c in (d,e),f,!g,h notin (i)");
+    }
 }

@@ -11,7 +11,7 @@ pub(crate) fn volumes() -> Field {
         one("aws_elastic_block_store", "A disk of AWS.", aws_disk()),
         one("config_map", "Files from a config map.", config_map()),
         one("csi", "A volume of a CSI driver.", csi()),
-        one("downward_api", "Files from fields of the pod.", downward_api()),
+        one("downward_api", "Files from fields of the pod.", downward_api()).api("downwardAPI"),
         one("empty_dir", "An empty folder that lives as long as the pod.", empty_dir()),
         one("ephemeral", "A volume claimed for the pod's life.", ephemeral()),
         one("host_path", "A path of the node.", host_path()),
@@ -146,7 +146,8 @@ fn projected() -> Vec<Field> {
             "downward_api",
             "Files from fields of the pod.",
             vec![many("items", "Fields to project.", downward_items())],
-        ),
+        )
+        .api("downwardAPI"),
         one("secret", "Files from a secret.", named()),
         one("service_account_token", "A token of the service account.", token),
     ];

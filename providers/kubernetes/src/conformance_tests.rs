@@ -1,0 +1,92 @@
+//! The tables against the API's own types: every name and every type must be one that the API knows.
+
+use crate::mapping::{Field, Fields, Shape};
+use crate::schema;
+use groma_types::schema::Presence;
+use groma_types::{Type, Value};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
+use serde_json::Value as Json;
+
+/// A value with everything set.
+fn full(fields: &Fields) -> Value {
+    Value::object(fields.list.iter().map(|field| (field.name, full_field(field))))
+}
+
+fn full_field(field: &Field) -> Value {
+    let text = |s: &str| Value::string(s);
+    match &field.shape {
+        Shape::Text if field.name == "type" => text("LoadBalancer"),
+        Shape::Text => text("x"),
+        Shape::Bool => Value::bool(true),
+        Shape::Int => Value::number(7_i64),
+        Shape::IntText | Shape::IntOrText => text("7"),
+        Shape::Octal => text("0644"),
+        Shape::Quantity => text("1Gi"),
+        // Base64 of one byte, for binary data.
+        Shape::TextMap => Value::map(Type::String, [("k", text("AQ=="))]),
+        Shape::QuantityMap => Value::map(Type::String, [("cpu", text("1"))]),
+        Shape::TextList => Value::list(Type::String, vec![text("a"), text("b")]),
+        Shape::TextSet => Value::set(Type::String, vec![text("a"), text("b")]),
+        Shape::IntSet => Value::set(Type::Number, vec![Value::number(1_i64)]),
+        Shape::One(inner) | Shape::Many(inner, _) => Value::list(inner.ty.clone(), vec![full(inner)]),
+    }
+}
+
+/// What is sent survives the way through the API's type.
+fn through<T: serde::Serialize + serde::de::DeserializeOwned>(name: &str) {
+    let kinds = schema::kinds();
+    let kind = kinds.iter().find(|k| k.names.contains(&name)).unwrap();
+    let value = full(&kind.fields);
+    let mut sent = Json::Object(kind.fields.to_api(&value, Some(&value)));
+    sent["apiVersion"] = kind.resource.api_version().into();
+    sent["kind"] = kind.resource.kind.as_str().into();
+    let typed: T = serde_json::from_value(sent.clone()).unwrap();
+    let kept = serde_json::to_value(&typed).unwrap();
+    same(&sent, &kept, name);
+    let back = kind.fields.read_api(&kept, Some(&value));
+    for field in kind.fields.list.iter().filter(|f| f.presence != Presence::Computed && f.name != "metadata")
+    {
+        assert_eq!(back.get(field.name), value.get(field.name), "{name} {}", field.name);
+    }
+}
+
+fn same(sent: &Json, kept: &Json, at: &str) {
+    match (sent, kept) {
+        (Json::Object(sent), Json::Object(kept)) => {
+            for (key, value) in sent {
+                let found = kept.get(key).unwrap_or_else(|| panic!("the API knows no {at}.{key}"));
+                same(value, found, &format!("{at}.{key}"));
+            }
+        }
+        (Json::Array(sent), Json::Array(kept)) if sent.len() == kept.len() => {
+            sent.iter().zip(kept).for_each(|(a, b)| same(a, b, at));
+        }
+        _ => assert_eq!(sent, kept, "{at}"),
+    }
+}
+
+#[test]
+fn every_field_is_one_of_the_api() {
+    through::<Deployment>("kubernetes_deployment");
+    through::<Service>("kubernetes_service");
+    through::<Namespace>("kubernetes_namespace");
+    through::<ConfigMap>("kubernetes_config_map");
+}
+
+#[test]
+fn every_attribute_is_documented() {
+    fn documented(fields: &Fields, at: &str) {
+        assert!(fields.doc.ends_with('.'), "{at}");
+        for field in &fields.list {
+            let at = format!("{at}.{}", field.name);
+            assert!(field.doc.ends_with('.'), "{at}");
+            if let Shape::One(inner) | Shape::Many(inner, _) = &field.shape {
+                documented(inner, &at);
+            }
+        }
+    }
+    for kind in schema::kinds() {
+        documented(&kind.fields, kind.names[0]);
+    }
+}
