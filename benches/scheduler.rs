@@ -3,7 +3,7 @@
 //! 1. Random graphs under one limit, against the lower bound max(critical path, work / limit).
 //! 2. Random graphs under several limits, and layered graphs, against the best of 50 list schedules with random
 //!    priorities.
-//! 3. Nodes a second, for large graphs.
+//! 3. Nodes a second, for large graphs and for one that grows by many small pieces.
 //!
 //! Run by `cargo bench --bench scheduler`.
 #![expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]
@@ -290,6 +290,31 @@ fn speed(nodes: usize) {
     println!("{nodes} nodes, {} edges: {whole:.0} nodes/s, simulation included", graph.edges.len());
 }
 
+/// Adds small pieces, each between a node that is done and one that has not started, to a large graph.
+fn growing(nodes: usize, pieces: usize) {
+    let random = &mut Random(nodes as u64);
+    let graph = Graph::random(random, nodes, vec![64]);
+    let mut scheduler = scheduler(&graph);
+    let first = Scheduler::next(&mut scheduler).expect("a graph without cycles has a first node");
+    Scheduler::finish(&mut scheduler, first, Outcome::Done);
+    let begun = Instant::now();
+    let mut done = 0;
+    for _ in 0..pieces {
+        let last = NodeRef::Old(NodeId(random.from_to(nodes / 2, nodes - 1) as u32));
+        let specs = (0..3).map(|_| random.spec(Some(0))).collect();
+        let mut edges = vec![(NodeRef::Old(first), NodeRef::New(0))];
+        edges.extend([(NodeRef::New(0), NodeRef::New(1)), (NodeRef::New(1), NodeRef::New(2))]);
+        if let NodeRef::Old(id) = last
+            && !scheduler.state(id).is_settled()
+        {
+            edges.push((NodeRef::New(2), last));
+        }
+        done += scheduler.add(specs, &edges).expect("edges lead onwards").nodes.len();
+    }
+    let rate = done as f64 / begun.elapsed().as_secs_f64();
+    println!("{nodes} nodes grow by {pieces} pieces: {rate:.0} nodes/s");
+}
+
 fn main() -> ExitCode {
     let held = [
         against_lower_bound(),
@@ -308,5 +333,6 @@ fn main() -> ExitCode {
         }),
     ];
     [10_000, 30_000, 100_000].into_iter().for_each(speed);
+    [10_000, 100_000].into_iter().for_each(|nodes| growing(nodes, 10_000));
     if held.into_iter().all(|h| h) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -15,8 +15,10 @@ use std::collections::BinaryHeap;
 const TRIALS_MAX: usize = 256;
 /// Most nodes simulated in all trials of one search.
 const TRIAL_NODES_MAX: usize = 1 << 17;
-/// A schedule that is less than this part of the lower bound above it is good enough.
+/// A schedule that is less than this part of the lower bound above it is good enough,
 const NEAR: u64 = 200;
+/// or less than so many milliseconds.
+const NEAR_MS: u64 = 1000;
 /// How far trials stray from a rule, in turn.
 const STRAY: [f64; 4] = [0.05, 0.15, 0.4, 0.8];
 
@@ -297,7 +299,7 @@ pub(super) fn ranks(problem: &Problem) -> Vec<u64> {
 fn vary(search: &mut Search<'_>, rules: &[Vec<u64>], bound: u64) {
     let longest = rules[0].iter().copied().max().unwrap_or(0);
     let mut noise = Noise(1);
-    let near = bound.saturating_add(bound / NEAR);
+    let near = bound.saturating_add((bound / NEAR).max(NEAR_MS));
     for trial in 0..TRIALS_MAX.min(TRIAL_NODES_MAX / search.problem.tasks.len().max(1)) {
         if search.makespan <= near {
             return;

@@ -306,6 +306,30 @@ fn longest_remaining_path_goes_first_and_ties_keep_their_order() {
 }
 
 #[test]
+fn what_waits_long_after_its_slot_goes_before_what_holds_it_long() {
+    let mut s = Scheduler::new();
+    let limit = Some(s.limit(1));
+    let holds = NodeSpec { busy_ms: 500_000, wait_ms: 0, limit };
+    let waits = NodeSpec { busy_ms: 10_000, wait_ms: 400_000, limit };
+    let nodes = s.add(vec![holds, waits], &[]).unwrap().nodes;
+    assert!(s.remaining_path_ms(nodes[0]) > s.remaining_path_ms(nodes[1]));
+    assert_eq!(s.next(), Some(nodes[1]));
+    assert_eq!(s.next(), None);
+    s.waiting(nodes[1]);
+    assert_eq!(s.next(), Some(nodes[0]));
+}
+
+#[test]
+fn a_piece_makes_what_stands_before_it_more_urgent() {
+    let mut s = Scheduler::new();
+    s.set_overall(Some(1));
+    let old = s.add(vec![spec(5), spec(4), spec(3), spec(2)], &[]).unwrap().nodes;
+    s.add(vec![spec(90)], &[(NodeRef::Old(old[3]), NodeRef::New(0))]).unwrap();
+    assert_eq!(s.remaining_path_ms(old[3]), 92);
+    assert_eq!(s.next(), Some(old[3]));
+}
+
+#[test]
 fn refuses_what_cannot_be_added_and_then_adds_nothing() {
     fn check(nodes: usize, edges: &[(NodeRef, NodeRef)], expected: &AddError) {
         let mut s = Scheduler::new();
