@@ -1,6 +1,6 @@
 //! Specs in, faults out: one line of data for each sentence of the language page.
 
-use super::load::{LoadRequest, MemoryFiles, load};
+use super::load::{self, LoadRequest, MemoryFiles};
 use super::*;
 use groma_types::Diagnostics;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(super) fn render(sources: &SourceMap, diagnostics: &Diagnostics) -> String {
 
 pub(super) fn read(files: &[(&str, &str)]) -> (Option<Config>, SourceMap, Diagnostics) {
     let files = MemoryFiles::new(files.iter().map(|(n, t)| (format!("stack/{n}"), *t)));
-    load(LoadRequest { path: Path::new("stack"), files: &files })
+    load::load(LoadRequest { path: Path::new("stack"), files: &files })
 }
 
 pub(super) fn config(text: &str) -> Config {
@@ -39,7 +39,7 @@ fn check(files: &[(&str, &str)], expected: &str) {
 #[test]
 fn the_example_stack_loads() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../specs/fastapi-eks");
-    let (config, sources, faults) = load(LoadRequest { path: &path, files: &super::load::DiskFiles });
+    let (config, sources, faults) = load::load(LoadRequest { path: &path, files: &load::DiskFiles });
     assert_eq!(render(&sources, &faults), "");
     assert!(config.unwrap().root().providers.len() >= 2);
 }

@@ -210,11 +210,17 @@ impl Inspect<'_> {
                         expression(value, &Type::Dynamic, &mut self.out);
                     }
                     "content" => {
-                        self.nested(name, value, &NestedBlock { nesting: Nesting::List, ..nested.clone() })
+                        self.nested(name, value, &NestedBlock { nesting: Nesting::List, ..nested.clone() });
                     }
                     "iterator" => {}
                     other => {
-                        crate::config::values::unknown_key(other, key.span, "dynamic", DYNAMIC, &mut self.out)
+                        crate::config::values::unknown_key(
+                            other,
+                            key.span,
+                            "dynamic",
+                            DYNAMIC,
+                            &mut self.out,
+                        );
                     }
                 }
             }

@@ -53,7 +53,7 @@ fn parse(text: &str) -> (Body, SourceMap) {
 #[track_caller]
 fn faults(text: &str, expected: &str) {
     let (body, sources) = parse(text);
-    assert_eq!(render(&sources, &super::check(&body, &schema(), "x")), expected);
+    assert_eq!(render(&sources, &check(&body, &schema(), "x")), expected);
 }
 
 #[test]

@@ -1,0 +1,249 @@
+//! What is wrong with a config before anything is evaluated, and what refers to what.
+
+mod cycles;
+mod graph;
+mod names;
+
+#[cfg(test)]
+mod tests;
+
+pub use graph::{BlockGraph, Edge, Item, ItemId, dependencies};
+
+use super::body;
+use super::targets::provider_for;
+use super::version::Constraint;
+use super::{BlockId, Config, Module, ProviderRef, ResourceBlock};
+use groma_lang::eval::{NoScope, evaluate};
+use groma_types::convert::convert;
+use groma_types::diagnostic::nearest;
+use groma_types::schema::{KindSchema, ProviderSchema};
+use groma_types::{Diagnostic, Diagnostics, Mode};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The providers of this build, as far as their schemas go.
+pub trait Schemas {
+    fn provider(&self, name: &str) -> Option<&ProviderSchema>;
+}
+
+impl Schemas for BTreeMap<Arc<str>, ProviderSchema> {
+    fn provider(&self, name: &str) -> Option<&ProviderSchema> {
+        self.get(name)
+    }
+}
+
+/// Finds all faults that can be known from the text and the schemas.
+pub fn check(config: &Config, schemas: &dyn Schemas) -> Diagnostics {
+    let mut checker = Checker { config, schemas, out: Diagnostics::new() };
+    for module in config.modules.values() {
+        checker.module(module);
+    }
+    names::check(config, schemas, &mut checker.out);
+    let mut out = checker.out;
+    // A reference that leads nowhere has no edge, so the graph is right as far as it goes.
+    out.extend(cycles::check(config, &dependencies(config, schemas)));
+    out
+}
+
+/// The schema of a block's kind, where the build has it.
+pub fn kind_schema<'a>(
+    config: &Config,
+    schemas: &'a dyn Schemas,
+    module: &Module,
+    block: &ResourceBlock,
+) -> Option<&'a KindSchema> {
+    let name = super::targets::provider_name(config, &module.path, &block.provider.name);
+    kinds(schemas.provider(&name)?, block.id.mode).get(&block.id.kind)
+}
+
+fn kinds(provider: &ProviderSchema, mode: Mode) -> &BTreeMap<Arc<str>, KindSchema> {
+    match mode {
+        Mode::Managed => &provider.resources,
+        Mode::Data => &provider.data,
+        Mode::Ephemeral => &provider.ephemeral,
+    }
+}
+
+struct Checker<'a> {
+    config: &'a Config,
+    schemas: &'a dyn Schemas,
+    out: Diagnostics,
+}
+
+impl Checker<'_> {
+    fn module(&mut self, module: &Module) {
+        for block in module.resources.values() {
+            self.resource(module, block);
+        }
+        for provider in &module.providers {
+            let name = super::targets::provider_name(self.config, &module.path, &provider.name);
+            if let Some(schema) = self.schemas.provider(&name) {
+                let what = format!("provider {:?}", provider.name);
+                self.out.extend(body::check(&provider.body, &schema.config, &what));
+            }
+        }
+        for call in module.calls.values() {
+            call.providers.values().for_each(|p| self.provider_declared(module, p));
+        }
+        self.variable_defaults(module);
+        self.versions(module);
+    }
+
+    fn resource(&mut self, module: &Module, block: &ResourceBlock) {
+        self.provider_declared(module, &block.provider);
+        let name = super::targets::provider_name(self.config, &module.path, &block.provider.name);
+        let Some(provider) = self.schemas.provider(&name) else {
+            return self.out.push(
+                Diagnostic::error("G0803", "No such provider")
+                    .detail(format!(
+                        "{} belongs to the provider {name:?}, which this build does not have.",
+                        block.id
+                    ))
+                    .at(block.span, "needs this provider"),
+            );
+        };
+        let source = module.required_providers.get(&block.provider.name).map(|r| &*r.source);
+        if let Some(source) = source.filter(|s| !is_source_of(s, provider)) {
+            self.out.push(
+                Diagnostic::error("G0803", "No such provider")
+                    .detail(format!(
+                        "{} belongs to the provider {source:?}, which this build does not have.",
+                        block.id
+                    ))
+                    .at(block.span, "needs this provider"),
+            );
+        }
+        let all = kinds(provider, block.id.mode);
+        match all.get(&block.id.kind) {
+            Some(kind) => {
+                self.out.extend(body::check(&block.body, &kind.block, &block.id.to_string()));
+            }
+            None => self.unknown_kind(&block.id, block, provider),
+        }
+    }
+
+    fn unknown_kind(&mut self, id: &BlockId, block: &ResourceBlock, provider: &ProviderSchema) {
+        let what = match id.mode {
+            Mode::Managed => "resource",
+            Mode::Data => "data source",
+            Mode::Ephemeral => "ephemeral resource",
+        };
+        let all = kinds(provider, id.mode);
+        let near = nearest(&id.kind, all.keys().map(|k| &**k));
+        let elsewhere = [Mode::Managed, Mode::Data, Mode::Ephemeral]
+            .into_iter()
+            .find(|m| *m != id.mode && kinds(provider, *m).contains_key(&id.kind));
+        let mut error = Diagnostic::error("G0804", "Unknown kind")
+            .detail(format!("The provider {:?} has no {what} kind {:?}.", provider.name, id.kind))
+            .at(
+                block.span,
+                near.map_or("of an unknown kind".to_string(), |n| format!("did you mean {n:?}?")),
+            );
+        if let Some(near) = near {
+            error = error.help(format!("Write {near}."));
+        } else if let Some(mode) = elsewhere {
+            let there = match mode {
+                Mode::Managed => "resource",
+                Mode::Data => "data",
+                Mode::Ephemeral => "ephemeral",
+            };
+            error = error.help(format!("{} stands under {there:?}.", id.kind));
+        }
+        self.out.push(error);
+    }
+
+    fn provider_declared(&mut self, module: &Module, wanted: &ProviderRef) {
+        let found = provider_for(self.config, &module.path, wanted);
+        if found.missing {
+            let alias = wanted.alias.as_deref().unwrap_or_default();
+            let aliases =
+                module.providers.iter().filter(|p| p.name == wanted.name).filter_map(|p| p.alias.as_deref());
+            let near = nearest(alias, aliases);
+            let error = Diagnostic::error("G0805", "Provider configuration not present")
+                .detail(format!(
+                    "There is no provider {:?} with the alias {alias:?} here, and no call passes one.",
+                    wanted.name
+                ))
+                .at(
+                    wanted.span,
+                    near.map_or("not declared".to_string(), |n| format!("did you mean {}.{n}?", wanted.name)),
+                );
+            return self.out.push(error);
+        }
+        let block = found.block.and_then(|i| self.config.modules.get(&found.module)?.providers.get(i));
+        let Some(block) = block else { return };
+        match (&block.for_each, &found.key) {
+            (Some(_), None) => self.out.push(
+                Diagnostic::error("G0806", "Which instance of the provider is meant is missing")
+                    .detail(format!(
+                        "The provider {:?} has for_each: it is one configuration a key.",
+                        wanted.name
+                    ))
+                    .help(format!(
+                        "Write {}.{}[each.key].",
+                        wanted.name,
+                        block.alias.as_deref().unwrap_or_default()
+                    ))
+                    .at(wanted.span, "a key is missing")
+                    .at(block.span, "has for_each"),
+            ),
+            (None, Some((key, _))) => self.out.push(
+                Diagnostic::error("G0806", "The provider has no instances")
+                    .detail("Only a provider block with for_each takes a key.")
+                    .at(key.span(), "no key may stand here")
+                    .at(block.span, "has no for_each"),
+            ),
+            _ => {}
+        }
+    }
+
+    fn variable_defaults(&mut self, module: &Module) {
+        for variable in module.variables.values() {
+            let Some(default) = &variable.default else { continue };
+            let (value, faults) = evaluate(default, &NoScope);
+            if faults.has_errors() {
+                self.out.extend(faults);
+                continue;
+            }
+            let filled = groma_lang::types_syntax::apply_defaults(&variable.constraint, value);
+            if let Err(error) = convert(&filled, &variable.constraint.ty) {
+                self.out.push(
+                    Diagnostic::error("G0807", "The default does not fit the variable's type")
+                        .detail(format!("{:?} takes {}: {error}.", variable.name, variable.constraint.ty))
+                        .at(default.span(), "this default"),
+                );
+            }
+        }
+    }
+
+    fn versions(&mut self, module: &Module) {
+        for (name, required) in &module.required_providers {
+            let Some(schema) = required.source.rsplit('/').next().and_then(|n| self.schemas.provider(n))
+            else {
+                continue;
+            };
+            let (Some(version), Some((from, below))) = (&required.version, &schema.upstream) else {
+                continue;
+            };
+            let meets = Constraint::parse(version).is_ok_and(|c| c.meets(from, below));
+            if !meets {
+                self.out.push(
+                    Diagnostic::warning("G0808", "A provider version that is not spoken for")
+                        .detail(format!(
+                            "{name:?} is asked for in version {version}; what is built in speaks for >= {from}, < {below}."
+                        ))
+                        .help("The page of differences of this provider says what may be different.")
+                        .at(required.span, "this requirement"),
+                );
+            }
+        }
+    }
+}
+
+fn is_source_of(source: &str, provider: &ProviderSchema) -> bool {
+    let source =
+        source.trim_start_matches("registry.terraform.io/").trim_start_matches("registry.opentofu.org/");
+    provider.sources.is_empty()
+        || provider.sources.iter().any(|s| &**s == source)
+        || source == format!("hashicorp/{}", provider.name)
+}

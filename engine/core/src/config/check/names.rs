@@ -1,0 +1,271 @@
+//! Every reference of every expression: is the name declared, may it stand here, has the schema what is asked of it.
+
+use super::graph::lifecycle_exprs;
+use super::{Schemas, kind_schema};
+use crate::config::targets::{Target, provider_name, target};
+use crate::config::{BlockId, Config, Expansion, Module, ResourceBlock, Rule, body};
+use groma_lang::expr::{Expr, RefStep, Reference};
+use groma_types::diagnostic::nearest;
+use groma_types::schema::Block;
+use groma_types::{Diagnostic, Diagnostics, InstanceKey, Mode, Type};
+use std::sync::Arc;
+
+pub(super) fn check(config: &Config, schemas: &dyn Schemas, out: &mut Diagnostics) {
+    for module in config.modules.values() {
+        Names { config, schemas, module, out, at: Place::default() }.module();
+    }
+}
+
+/// What may be named where an expression stands.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    each: bool,
+    count: bool,
+    self_object: bool,
+}
+
+struct Names<'a> {
+    config: &'a Config,
+    schemas: &'a dyn Schemas,
+    module: &'a Module,
+    out: &'a mut Diagnostics,
+    at: Place,
+}
+
+impl Names<'_> {
+    fn module(&mut self) {
+        let module = self.module;
+        module.locals.values().for_each(|l| self.expr(&l.value));
+        for output in module.outputs.values() {
+            self.expr(&output.value);
+            self.all(&output.depends_on);
+            self.rules(&output.preconditions);
+        }
+        for variable in module.variables.values() {
+            self.rules(&variable.validations);
+        }
+        for check in module.checks.values() {
+            self.rules(&check.assertions);
+        }
+        module.resources.values().for_each(|b| self.resource(b));
+        for provider in &module.providers {
+            let name = provider_name(self.config, &module.path, &provider.name);
+            let empty = Block::default();
+            let schema = self.schemas.provider(&name).map_or(&empty, |p| &p.config);
+            provider.for_each.iter().for_each(|e| self.expr(e));
+            self.at.each = provider.for_each.is_some();
+            self.all(&body::references(&provider.body, schema));
+            provider.expect.iter().for_each(|e| self.expr(e));
+            provider.hosted_by.iter().for_each(|r| self.reference(r));
+            self.at = Place::default();
+        }
+        for call in module.calls.values() {
+            self.expansion(&call.expansion);
+            self.all(&call.depends_on);
+            self.at = place_of(&call.expansion);
+            call.arguments.values().for_each(|e| self.expr(e));
+            call.providers.values().filter_map(|p| p.key.as_ref()).for_each(|e| self.expr(e));
+            self.at = Place::default();
+        }
+    }
+
+    fn resource(&mut self, block: &ResourceBlock) {
+        self.expansion(&block.expansion);
+        self.all(&block.depends_on);
+        self.at = place_of(&block.expansion);
+        let schema = kind_schema(self.config, self.schemas, self.module, block);
+        let empty = Block::default();
+        let references = body::references(&block.body, schema.map_or(&empty, |k| &k.block));
+        self.all(&references);
+        lifecycle_exprs(block).for_each(|e| self.expr(e));
+        block.provider.key.iter().for_each(|e| self.expr(e));
+        self.all(&block.lifecycle.replace_triggered_by);
+        self.rules(&block.lifecycle.preconditions);
+        self.at.self_object = true;
+        self.rules(&block.lifecycle.postconditions);
+        self.at = Place::default();
+    }
+
+    fn expansion(&mut self, expansion: &Expansion) {
+        match expansion {
+            Expansion::Single => {}
+            Expansion::Count(e) | Expansion::ForEach(e) | Expansion::Enabled(e) => self.expr(e),
+        }
+    }
+
+    fn rules(&mut self, rules: &[Rule]) {
+        for rule in rules {
+            self.expr(&rule.condition);
+            self.expr(&rule.error_message);
+        }
+    }
+
+    fn expr(&mut self, expr: &Expr) {
+        self.all(&expr.references());
+    }
+
+    fn all(&mut self, references: &[Reference]) {
+        references.iter().for_each(|r| self.reference(r));
+    }
+
+    fn reference(&mut self, reference: &Reference) {
+        let found = match target(self.module, reference) {
+            Ok(found) => found,
+            Err(fault) => return self.out.push(fault),
+        };
+        match found {
+            Target::Each if !self.at.each => self.misplaced(reference, "each", "for_each"),
+            Target::Count if !self.at.count => self.misplaced(reference, "count", "count"),
+            Target::SelfObject if !self.at.self_object => self.out.push(
+                Diagnostic::error("G0813", "self cannot stand here")
+                    .detail(
+                        "It names the object whose postcondition, provisioner or connection it stands in.",
+                    )
+                    .at(reference.span, "not in such a block"),
+            ),
+            Target::Module { call, output } => self.module_output(reference, &call, output.as_ref()),
+            Target::Resource(id) => self.attribute(reference, &id),
+            Target::Variable(_)
+            | Target::Local(_)
+            | Target::Each
+            | Target::Count
+            | Target::Path
+            | Target::Terraform
+            | Target::SelfObject => {}
+        }
+    }
+
+    fn misplaced(&mut self, reference: &Reference, root: &str, argument: &str) {
+        self.out.push(
+            Diagnostic::error("G0812", "Used without an expansion")
+                .detail(format!("{root:?} can be used only in a block that has {argument:?}."))
+                .at(reference.span, format!("the block has no {argument:?}")),
+        );
+    }
+
+    fn module_output(&mut self, reference: &Reference, call: &Arc<str>, output: Option<&Arc<str>>) {
+        let mut path = self.module.path.clone();
+        path.push(call.clone());
+        let Some(called) = self.config.modules.get(&path) else { return };
+        let expansion = self.module.calls.get(call).map(|c| &c.expansion);
+        let key = reference.steps.get(1);
+        if expansion.is_some_and(|e| !self.key_fits(reference, key, e, &format!("module.{call}"))) {
+            return;
+        }
+        let Some(output) = output.filter(|o| !called.outputs.contains_key(*o)) else { return };
+        let near = nearest(output, called.outputs.keys().map(|k| &**k));
+        self.out.push(
+            Diagnostic::error("G0814", "Unsupported attribute")
+                .detail(format!("The module {call:?} has no output named {output:?}."))
+                .at(
+                    reference.span,
+                    near.map_or("no such output".to_string(), |n| format!("did you mean {n:?}?")),
+                ),
+        );
+    }
+
+    /// Whether a key stands just where there are instances with keys.
+    fn key_fits(
+        &mut self,
+        reference: &Reference,
+        step: Option<&RefStep>,
+        expansion: &Expansion,
+        name: &str,
+    ) -> bool {
+        let fault = match (expansion, step) {
+            (Expansion::Count(_) | Expansion::ForEach(_), Some(RefStep::Attr(_))) => {
+                let (argument, key) = if matches!(expansion, Expansion::Count(_)) {
+                    ("count", "[0]")
+                } else {
+                    ("for_each", "[each.key]")
+                };
+                Diagnostic::error("G0815", "Missing instance key")
+                    .detail(format!(
+                        "{name} has {argument:?}: a reference to one of its instances needs a key."
+                    ))
+                    .help(format!("Write {name}{key}, or {name}[*] for all."))
+                    .at(reference.span, "which one?")
+            }
+            (Expansion::Single | Expansion::Enabled(_), Some(RefStep::Index(_))) => {
+                Diagnostic::error("G0816", "Unexpected instance key")
+                    .detail(format!("{name} has neither count nor for_each: there is one, without a key."))
+                    .help("Remove the key.")
+                    .at(reference.span, "no key may stand here")
+            }
+            (Expansion::Count(_), Some(RefStep::Index(InstanceKey::Str(_)))) => {
+                Diagnostic::error("G0816", "Unexpected instance key")
+                    .detail(format!("{name} has \"count\": its keys are numbers."))
+                    .at(reference.span, "not a number")
+            }
+            (Expansion::ForEach(_), Some(RefStep::Index(InstanceKey::Int(_)))) => {
+                Diagnostic::error("G0816", "Unexpected instance key")
+                    .detail(format!("{name} has \"for_each\": its keys are strings."))
+                    .at(reference.span, "not a string")
+            }
+            _ => return true,
+        };
+        self.out.push(fault);
+        false
+    }
+
+    fn attribute(&mut self, reference: &Reference, id: &BlockId) {
+        let Some(block) = self.module.resources.get(id) else { return };
+        let at = if id.mode == Mode::Managed { 1 } else { 2 };
+        let step = reference.steps.get(at);
+        if !self.key_fits(reference, step, &block.expansion, &id.to_string()) {
+            return;
+        }
+        let from = if matches!(step, Some(RefStep::Index(_))) { at + 1 } else { at };
+        let Some(schema) = kind_schema(self.config, self.schemas, self.module, block) else { return };
+        let steps = reference.steps.get(from..).unwrap_or_default();
+        if let Err((why, near)) = descend(&schema.block.ty(), steps) {
+            let label = near.map_or("no such attribute".to_string(), |n| format!("did you mean {n}?"));
+            self.out.push(
+                Diagnostic::error("G0814", "Unsupported attribute")
+                    .detail(format!("In {id}: {why}"))
+                    .at(reference.span, label),
+            );
+        }
+    }
+}
+
+fn place_of(expansion: &Expansion) -> Place {
+    Place {
+        each: matches!(expansion, Expansion::ForEach(_)),
+        count: matches!(expansion, Expansion::Count(_)),
+        self_object: false,
+    }
+}
+
+/// Goes down a type along static steps; says what is not there, and a near name.
+fn descend(ty: &Type, steps: &[RefStep]) -> Result<(), (String, Option<String>)> {
+    let Some((step, rest)) = steps.split_first() else { return Ok(()) };
+    match (ty, step) {
+        (Type::Object(o), RefStep::Attr(name) | RefStep::Index(InstanceKey::Str(name))) => {
+            match o.attrs.get(name) {
+                Some(inner) => descend(inner, rest),
+                None => {
+                    let near = nearest(name, o.attrs.keys().map(|k| &**k)).map(|n| format!("{n:?}"));
+                    Err((
+                        format!("there is no argument, nested block or exported attribute named {name:?}."),
+                        near,
+                    ))
+                }
+            }
+        }
+        (Type::Map(inner), RefStep::Attr(_) | RefStep::Index(_)) => descend(inner, rest),
+        // `x.0.y` is the old way to write an index; the parser gives it as one.
+        (Type::List(inner), RefStep::Index(InstanceKey::Int(_))) => descend(inner, rest),
+        (Type::List(inner), RefStep::Attr(name)) if matches!(&**inner, Type::Object(_)) => Err((
+            format!("{name:?} is asked of a list of objects: an index must stand before it."),
+            Some(format!("[0].{name}")),
+        )),
+        (Type::Set(_), _) => {
+            Err(("a set has no order and no keys: its elements cannot be named.".to_string(), None))
+        }
+        (Type::String | Type::Number | Type::Bool, RefStep::Attr(name)) => {
+            Err((format!("{name:?} is asked of a {}, which has no attributes.", ty.friendly()), None))
+        }
+        _ => Ok(()),
+    }
+}
