@@ -29,7 +29,7 @@ impl Random {
         z ^ (z >> 31)
     }
     /// From `low` to `high`, both included.
-    fn from_to(&mut self, low: usize, high: usize) -> usize {
+    fn between(&mut self, low: usize, high: usize) -> usize {
         low + (self.next() % (high - low + 1) as u64) as usize
     }
     fn unit(&mut self) -> f64 {
@@ -57,7 +57,7 @@ impl Graph {
         let degree = 0.5 + random.unit() * 3.5;
         let edges = (nodes as f64 * degree) as usize;
         let pair = |random: &mut Random| {
-            let (a, b) = (random.from_to(0, nodes - 1), random.from_to(0, nodes - 1));
+            let (a, b) = (random.between(0, nodes - 1), random.between(0, nodes - 1));
             (a != b).then(|| (a.min(b), a.max(b)))
         };
         let edges = (0..edges).filter_map(|_| pair(random)).collect();
@@ -66,12 +66,12 @@ impl Graph {
 
     /// A node follows one to three nodes of the layer before its own.
     fn layered(random: &mut Random, nodes: usize, limits: Vec<usize>) -> Graph {
-        let width = random.from_to(3, nodes / 4);
+        let width = random.between(3, nodes / 4);
         let mut edges = Vec::new();
         for b in width..nodes {
             let first = (b / width - 1) * width;
-            for _ in 0..random.from_to(1, 3) {
-                edges.push((random.from_to(first, first + width - 1), b));
+            for _ in 0..random.between(1, 3) {
+                edges.push((random.between(first, first + width - 1), b));
             }
         }
         Graph { nodes: specs(random, nodes, limits.len()), edges, limits }
@@ -103,7 +103,7 @@ impl Graph {
 fn specs(random: &mut Random, nodes: usize, limits: usize) -> Vec<NodeSpec> {
     let limit = |random: &mut Random| match limits {
         1 => Some(0),
-        _ => random.from_to(0, limits).checked_sub(1),
+        _ => random.between(0, limits).checked_sub(1),
     };
     (0..nodes)
         .map(|_| {
@@ -252,8 +252,8 @@ fn report(what: &str, mut figures: Vec<f64>, mean_max: f64, worst_max: f64) -> b
 fn against_lower_bound() -> bool {
     let figure = |seed| {
         let random = &mut Random(seed);
-        let nodes = random.from_to(50, 400);
-        let limit = random.from_to(1, nodes / 10);
+        let nodes = random.between(50, 400);
+        let limit = random.between(1, nodes / 10);
         let graph = Graph::random(random, nodes, vec![limit]);
         above(makespan(&graph, &mut scheduler(&graph)), graph.lower_bound())
     };
@@ -278,7 +278,7 @@ fn against_rivals(what: &str, make: impl Fn(&mut Random) -> Graph) -> bool {
 }
 
 fn several_limits(random: &mut Random) -> Vec<usize> {
-    (0..random.from_to(2, 5)).map(|_| random.from_to(1, 8)).collect()
+    (0..random.between(2, 5)).map(|_| random.between(1, 8)).collect()
 }
 
 fn speed(nodes: usize) {
@@ -300,7 +300,7 @@ fn growing(nodes: usize, pieces: usize) {
     let begun = Instant::now();
     let mut done = 0;
     for _ in 0..pieces {
-        let last = NodeRef::Old(NodeId(random.from_to(nodes / 2, nodes - 1) as u32));
+        let last = NodeRef::Old(NodeId(random.between(nodes / 2, nodes - 1) as u32));
         let specs = (0..3).map(|_| random.spec(Some(0))).collect();
         let mut edges = vec![(NodeRef::Old(first), NodeRef::New(0))];
         edges.extend([(NodeRef::New(0), NodeRef::New(1)), (NodeRef::New(1), NodeRef::New(2))]);
@@ -319,16 +319,16 @@ fn main() -> ExitCode {
     let held = [
         against_lower_bound(),
         against_rivals("several limits, above the best of 50 random list schedules", |random| {
-            let (nodes, limits) = (random.from_to(50, 300), several_limits(random));
+            let (nodes, limits) = (random.between(50, 300), several_limits(random));
             Graph::random(random, nodes, limits)
         }),
         against_rivals("layers under one limit, above the best of 50", |random| {
-            let nodes = random.from_to(50, 300);
-            let limit = random.from_to(1, nodes / 10);
+            let nodes = random.between(50, 300);
+            let limit = random.between(1, nodes / 10);
             Graph::layered(random, nodes, vec![limit])
         }),
         against_rivals("layers under several limits, above the best of 50", |random| {
-            let (nodes, limits) = (random.from_to(50, 300), several_limits(random));
+            let (nodes, limits) = (random.between(50, 300), several_limits(random));
             Graph::layered(random, nodes, limits)
         }),
     ];

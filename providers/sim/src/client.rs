@@ -431,7 +431,7 @@ impl Configured for Client {
 
 /// The natural key as users write it in an import: its parts joined by slashes.
 fn key_text(row: &Row, object: &SimObject) -> String {
-    let key = row.schema().natural_key;
+    let key = &row.schema().natural_key;
     let parts: Vec<&str> = key.iter().map(|k| object.attributes.str_attr(k).unwrap_or_default()).collect();
     parts.join("/")
 }

@@ -5,7 +5,8 @@ use groma_types::Value;
 use groma_types::schema::{
     Attribute, Block, KindSchema, NestedBlock, Nesting, ProviderSchema, Relation, Timeouts,
 };
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// What the world does with objects of a kind, beyond its schema.
@@ -62,9 +63,13 @@ pub(crate) fn row(kind: &str) -> Option<&'static Row> {
     ROWS.iter().find(|r| r.kind == kind)
 }
 
+/// Schemas of all rows, built once.
+static SCHEMAS: LazyLock<BTreeMap<&'static str, KindSchema>> =
+    LazyLock::new(|| ROWS.iter().map(|r| (r.kind, (r.schema)())).collect());
+
 impl Row {
-    pub(crate) fn schema(&self) -> KindSchema {
-        (self.schema)()
+    pub(crate) fn schema(&self) -> &'static KindSchema {
+        SCHEMAS.get(self.kind).expect("invariant: there is a schema for each row")
     }
 }
 
@@ -285,11 +290,11 @@ pub(crate) fn on_host() -> ProviderSchema {
     }
 }
 
-fn resources(hosted: bool) -> std::collections::BTreeMap<Arc<str>, KindSchema> {
+fn resources(hosted: bool) -> BTreeMap<Arc<str>, KindSchema> {
     let schema = |row: &Row| {
         let [create, update, delete] = row.seconds.map(|s| Duration::from_secs(s.max(1)));
         let typical = Timeouts { create, read: Duration::from_secs(1), update, delete };
-        let schema = KindSchema { typical, ..row.schema() };
+        let schema = KindSchema { typical, ..row.schema().clone() };
         (schema.kind.clone(), schema)
     };
     ROWS.iter().filter(|r| r.hosted == hosted).map(schema).collect()

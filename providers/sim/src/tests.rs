@@ -128,7 +128,7 @@ fn resolved(value: Value) -> Resolved {
 }
 
 fn request(kind: &str, attrs: &[(&str, Value)], token: &str) -> CreateRequest {
-    let block = kinds::row(kind).unwrap().schema().block;
+    let block = &kinds::row(kind).unwrap().schema().block;
     let nulls = block.attrs.iter().map(|(name, a)| (name.clone(), Value::null(a.ty.clone())));
     let given = attrs.iter().map(|(name, value)| ((*name).into(), value.clone()));
     let planned = resolved(Value::object(nulls.chain(given)));
@@ -486,6 +486,9 @@ fn tokens_are_checked_expire_and_are_minted_anew_once() {
     bench.clock.advance(20 * MINUTE);
     assert!(create(&inside, "b").is_ok());
     assert_eq!(bench.world.count("sim_token", Op::Mint), 4);
+    bench.world.expire_tokens();
+    assert!(create(&inside, "c").is_ok());
+    assert_eq!(bench.world.count("sim_token", Op::Mint), 5);
 }
 
 #[test]
@@ -513,6 +516,31 @@ fn latencies_vary_by_seed_and_repeat() {
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1).1, run(5).1);
+}
+
+#[test]
+fn contents_are_equal_whatever_the_order_of_creation() {
+    let run = |names: [&str; 2]| {
+        let bench = Bench::new(SimConfig::default());
+        let made = names.map(|n| bench.create("sim_item", &[("name", n.into())]).unwrap());
+        let first = made.iter().find(|o| o.attributes.str_attr("name") == Some("a")).unwrap();
+        bench.create("sim_item", &[("value", first.attributes.get("id").unwrap().clone())]).unwrap();
+        bench.world.contents()
+    };
+    assert_eq!(run(["a", "b"]), run(["b", "a"]));
+    assert_ne!(run(["a", "b"]), run(["a", "c"]));
+}
+
+#[test]
+fn what_is_attached_goes_with_what_another_hand_removes() {
+    let bench = Bench::new(SimConfig::default());
+    for role in ["r", "s"] {
+        bench.create("sim_role", &[("name", role.into())]).unwrap();
+        bench.create("sim_grant", &[("role", role.into()), ("policy", "p".into())]).unwrap();
+    }
+    assert_eq!(bench.world.remove("sim_role", |o| o.attributes.str_attr("name") == Some("r")), 1);
+    assert_eq!(bench.world.of_kind("sim_grant").len(), 1);
+    assert_eq!(bench.world.drift("sim_role", "policy", &"q".into(), |_| true), 1);
 }
 
 #[test]

@@ -201,10 +201,17 @@ impl SimWorld {
         self.state().objects.values().filter(|o| o.kind == kind).cloned().collect()
     }
 
-    /// What there is, without ids and times: equal for worlds that a user can't tell apart.
+    /// What there is, sorted, without times and drawn ids (an id that an attribute mentions becomes its kind):
+    /// equal for worlds that a user can't tell apart.
     pub fn contents(&self) -> Vec<String> {
         let state = self.state();
+        let drawn: Vec<&SimObject> = state.objects.values().filter(|o| !o.id.starts_with(&o.kind)).collect();
         let mut lines: Vec<String> = state.objects.values().map(describe).collect();
+        for line in &mut lines {
+            for object in drawn.iter().filter(|o| line.contains(&o.id)).collect::<Vec<_>>() {
+                *line = line.replace(&object.id, &object.kind);
+            }
+        }
         lines.sort();
         lines
     }
@@ -272,6 +279,11 @@ impl SimWorld {
         let mut state = self.state();
         state.faults.clear();
         state.config.random_faults = None;
+    }
+
+    /// Makes all tokens minted so far invalid.
+    pub fn expire_tokens(&self) {
+        self.state().tokens.clear();
     }
 
     /// Another hand deletes objects at once, with all that lives on them; effects of hosted ones stay.
@@ -396,17 +408,19 @@ impl State {
         self.vanish(number);
     }
 
-    /// Takes an object away and all that lives on it. Effects of what lived there stay behind.
+    /// Takes an object away and all that lives on it or is attached to it. Effects of what lived there stay behind.
     fn vanish(&mut self, number: u64) {
         let Some(object) = self.objects.remove(&number) else { return };
-        if object.kind == "sim_host" {
-            let inside = format!("host/{}", object.id);
-            let (scope, name) = (object.scope, object.attributes.str_attr("name").map(str::to_owned));
-            self.objects.retain(|_, o| {
-                let attached = o.scope == scope && o.attributes.str_attr("host_name") == name.as_deref();
-                o.scope != inside && !attached
-            });
-        }
+        let inside = format!("host/{}", object.id);
+        self.objects.retain(|_, o| {
+            let attached =
+                kinds::row(&o.kind).and_then(|r| r.schema().attached_to.as_ref()).is_some_and(|attached| {
+                    let name = object.name();
+                    let names_it = name.is_some() && o.attributes.str_attr(&attached.arg) == name;
+                    *attached.to == *object.kind && o.scope == object.scope && names_it
+                });
+            o.scope != inside && !attached
+        });
     }
 
     pub(crate) fn find(&self, scope: &str, kind: &str, id: &str) -> Option<u64> {
@@ -415,7 +429,7 @@ impl State {
     }
 
     pub(crate) fn find_key(&self, scope: &str, row: &Row, attributes: &Value) -> Option<u64> {
-        let key = row.schema().natural_key;
+        let key = &row.schema().natural_key;
         let same = |o: &SimObject| key.iter().all(|k| o.attributes.get(k) == attributes.get(k));
         self.number_of(|o| !key.is_empty() && o.kind == row.kind && o.scope == scope && same(o))
     }
@@ -660,7 +674,7 @@ impl State {
 
 /// All attributes of an object: the planned ones, computed ones filled in.
 fn fill(row: &Row, planned: &Value, id: &str, revision: u32) -> Value {
-    let block = row.schema().block;
+    let block = &row.schema().block;
     let attrs = block.attrs.iter().map(|(name, attr)| {
         let given = planned.get(name).filter(|_| attr.is_settable()).cloned();
         let value = given.unwrap_or_else(|| {
