@@ -106,17 +106,31 @@ impl Wake for Woken {
 /// # Panics
 /// The future waits for something that is no sleeper of this clock: it would never end.
 pub fn block_on<F: Future>(clock: &SimClock, future: F) -> F::Output {
+    run(clock, future, u64::MAX).expect("invariant: nobody lives for 2^64 polls")
+}
+
+/// Like [`block_on`], but drops the future after so many polls, as a crash does; then `None`.
+///
+/// # Panics
+/// As [`block_on`].
+pub fn block_on_until_crash<F: Future>(clock: &SimClock, future: F, polls: u64) -> Option<F::Output> {
+    run(clock, future, polls)
+}
+
+fn run<F: Future>(clock: &SimClock, future: F, polls: u64) -> Option<F::Output> {
     let woken = Arc::new(Woken(AtomicBool::new(true)));
     let waker = Waker::from(woken.clone());
     let mut context = Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
+    let mut left = polls;
     loop {
-        if woken.0.swap(false, Ordering::SeqCst) {
-            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-                return output;
-            }
-        } else {
+        if !woken.0.swap(false, Ordering::SeqCst) {
             assert!(clock.jump(), "the future waits, and nothing of the simulation will wake it");
+            continue;
+        }
+        left = left.checked_sub(1)?;
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
         }
     }
 }

@@ -17,6 +17,6 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub use clock::{SimClock, SimEntropy, block_on};
+pub use clock::{SimClock, SimEntropy, block_on, block_on_until_crash};
 pub use provider::SimProvider;
 pub use world::{Fault, Latency, Op, SimCall, SimConfig, SimObject, SimWorld, When};

@@ -1,7 +1,8 @@
 //! The world's rules, each seen through a client as the engine sees them.
 
 use crate::{
-    Fault, Latency, Op, SimClock, SimConfig, SimEntropy, SimProvider, SimWorld, When, block_on, kinds,
+    Fault, Latency, Op, SimClock, SimConfig, SimEntropy, SimProvider, SimWorld, When, block_on,
+    block_on_until_crash, kinds,
 };
 use futures::future::join;
 use groma_provider::{
@@ -324,6 +325,33 @@ fn a_lost_answer_is_recovered_by_token_mark_or_key() {
     assert_eq!(kind_of(bench.create("sim_grant", &grant)), ErrorKind::Ambiguous);
     assert!(matches!(bench.recover("sim_grant", &grant, "other"), Found::Ours(_)));
     assert!(matches!(bench.recover("sim_role", &[("name", "r".into())], "other"), Found::Foreign(_)));
+}
+
+#[test]
+fn a_crash_at_any_point_leaves_at_most_one_object_which_recovery_finds() {
+    for (kind, attrs) in alone().into_iter().filter(|(kind, _)| !matches!(*kind, "sim_named" | "sim_blind")) {
+        let mut polls = 0;
+        loop {
+            let bench = Bench::new(SimConfig::default());
+            let context = bench.context();
+            let create = bench.client.create(kind, request(kind, &attrs, "t"), &context);
+            let ended = block_on_until_crash(&bench.clock, create, polls).is_some();
+            match bench.recover(kind, &attrs, "t") {
+                Found::Absent => assert!(context.made.lock().unwrap().is_empty()),
+                Found::Ours(_) => {}
+                found => panic!("{kind} after {polls} polls: {found:?}"),
+            }
+            // Kinds without a token answer that the name is taken.
+            let again = bench.create_as(kind, &attrs, "t");
+            assert!(again.is_ok() || kind_of(again) == ErrorKind::Conflict);
+            assert_eq!(bench.world.objects().len(), 1, "{kind} after {polls} polls");
+            if ended {
+                break;
+            }
+            polls += 1;
+        }
+        assert!(polls > 1);
+    }
 }
 
 #[test]
