@@ -485,8 +485,13 @@ impl Configured for Cluster {
         Ok(Some(reads))
     }
 
-    async fn read_data(&self, kind: &str, _config: Resolved) -> Result<Option<Value>, ProviderError> {
-        Err(bug(format!("{kind} is not a data source of this provider")))
+    async fn read_data(&self, kind: &str, config: Resolved) -> Result<Option<Value>, ProviderError> {
+        let found = self.catalog.data.get(kind);
+        let typed = found.ok_or_else(|| bug(format!("{kind} is not a data source of this provider")))?;
+        let handled = Handled::Typed(typed.clone());
+        let target = self.target(&handled, &config, None).await?;
+        let Some(live) = self.client.get(&target).await? else { return Ok(None) };
+        Ok(Some(self.attributes(&handled, &live, None)?.into_value()))
     }
 
     async fn create(

@@ -729,6 +729,25 @@ async fn imports_read_by_id() {
     );
 }
 
+#[tokio::test]
+async fn data_sources_read_objects_of_others() {
+    let get = "GET /api/v1/namespaces/default/services/web";
+    let live = json!({"metadata": {"name": "web", "namespace": "default", "uid": "u2", "labels": {"a": "b"}},
+        "spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.1", "ports": [{"port": 80, "protocol": "TCP"}]},
+        "status": {"loadBalancer": {"ingress": [{"hostname": "h"}]}}});
+    let config =
+        || Value::object([("metadata", Value::tuple(vec![Value::object([("name", Value::string("web"))])]))]);
+    let w = world(vec![(get, 200, live), (get, 404, missing())]).await;
+    let read =
+        w.provider.read_data("kubernetes_service", config().resolve().unwrap()).await.unwrap().unwrap();
+    let read = groma_types::json::to_json(&read);
+    assert_eq!(read["status"][0]["load_balancer"][0]["ingress"][0]["hostname"], "h");
+    assert_eq!(read["spec"][0]["port"][0]["port"], 80);
+    assert_eq!((&read["metadata"][0]["labels"], &read["id"]), (&json!({"a": "b"}), &json!("default/web")));
+    assert_eq!(w.provider.read_data("kubernetes_service", config().resolve().unwrap()).await.unwrap(), None);
+    w.api.done();
+}
+
 #[test]
 fn drawn_names_are_stable() {
     let attributes = attributes("kubernetes_config_map", &json!({"metadata": {"generate_name": "m-"}}));

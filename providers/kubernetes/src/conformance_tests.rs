@@ -1,8 +1,9 @@
 //! The tables against the API's own types: every name and every type must be one that the API knows.
 
 use crate::mapping::{Field, Fields, Shape};
-use crate::schema;
-use groma_types::schema::Presence;
+use crate::{Catalog, KubernetesProvider, Settings, schema};
+use groma_provider::Provider;
+use groma_types::schema::{Presence, Relation};
 use groma_types::{Type, Value};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
@@ -89,4 +90,50 @@ fn every_attribute_is_documented() {
     for kind in schema::kinds() {
         documented(&kind.fields, kind.names[0]);
     }
+}
+
+#[test]
+fn values_have_the_types_of_the_schema() {
+    let catalog = Catalog::new();
+    for (name, kind) in catalog.kinds.iter().chain(&catalog.data) {
+        let fields = &kind.fields;
+        assert_eq!(fields.block().ty(), fields.ty, "{name}");
+        let value = full(fields);
+        assert_eq!(value.ty(), fields.ty, "{name}");
+        let sent = Json::Object(fields.to_api(&value, None));
+        for guide in [None, Some(&value)] {
+            assert_eq!(fields.read_api(&sent, guide).ty(), fields.ty, "{name}");
+            assert_eq!(fields.read_api(&Json::Null, guide).ty(), fields.ty, "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_schema_says_what_the_engine_infers_from() {
+    let provider = KubernetesProvider::new(Settings::default());
+    let schema = provider.schema();
+    let kinds: Vec<&str> = schema.resources.keys().map(|k| &**k).collect();
+    assert_eq!(
+        kinds,
+        [
+            "kubernetes_config_map",
+            "kubernetes_config_map_v1",
+            "kubernetes_deployment",
+            "kubernetes_deployment_v1",
+            "kubernetes_manifest",
+            "kubernetes_namespace",
+            "kubernetes_namespace_v1",
+            "kubernetes_service",
+            "kubernetes_service_v1",
+        ]
+    );
+    let service = &schema.resources["kubernetes_service"];
+    let when = Some(("spec.type".into(), "LoadBalancer".into()));
+    assert_eq!(service.relations, [Relation::ExternalEffect { when }]);
+    assert_eq!(schema.resources["kubernetes_deployment"].relations, [Relation::NeedsCapacity]);
+    let keys: Vec<&str> = service.natural_key.iter().map(|k| &**k).collect();
+    assert_eq!(keys, ["metadata.namespace", "metadata.name"]);
+    let status = service.block.attrs["status"].ty.to_string();
+    assert!(status.contains("hostname = string"), "{status}");
+    assert!(schema.config.attrs["token"].sensitive && schema.config.attrs["client_key"].sensitive);
 }

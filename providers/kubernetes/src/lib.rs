@@ -16,13 +16,16 @@ mod mapping;
 mod plan;
 mod quantity;
 mod schema;
+mod validate;
 mod wait;
 
 use client::Client;
 use cluster::Cluster;
-use groma_provider::{Configure, Configured, PlanInput, PlanOutput, Provider, ProviderError, async_trait};
-use groma_types::Type;
+use groma_provider::{
+    Configure, Configured, PlanInput, PlanOutput, Problem, Provider, ProviderError, async_trait,
+};
 use groma_types::schema::{Attribute, KindSchema, ProviderSchema, Relation, Timeouts};
+use groma_types::{Mode, Type, Value};
 use schema::Kind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,6 +48,8 @@ pub struct KubernetesProvider {
 /// All kinds, by each of their names.
 pub(crate) struct Catalog {
     kinds: BTreeMap<&'static str, Arc<Kind>>,
+    /// Data sources: objects that are only read.
+    data: BTreeMap<&'static str, Arc<Kind>>,
     manifest: Arc<mapping::Fields>,
 }
 
@@ -55,7 +60,12 @@ impl Catalog {
             let kind = Arc::new(kind);
             kinds.extend(kind.names.iter().map(|&name| (name, kind.clone())));
         }
-        Catalog { kinds, manifest: manifest::settings() }
+        let readable = |(name, kind): (&&'static str, &Arc<Kind>)| {
+            let readable = schema::READABLE.contains(&kind.resource.kind.as_str());
+            readable.then(|| (*name, Arc::new(schema::as_data(kind))))
+        };
+        let data = kinds.iter().filter_map(readable).collect();
+        Catalog { kinds, data, manifest: manifest::settings() }
     }
 }
 
@@ -66,10 +76,17 @@ impl KubernetesProvider {
     }
 }
 
+const ID_DOC: &str = "Namespace and name, joined by a slash; the name alone for an object without namespace.";
+
 fn provider_schema(catalog: &Catalog) -> ProviderSchema {
     let typed = catalog.kinds.iter().map(|(&name, kind)| (name.into(), kind_schema(name, kind)));
     let mut resources: BTreeMap<Arc<str>, KindSchema> = typed.collect();
     resources.insert(manifest::KIND.into(), manifest::schema(&catalog.manifest));
+    let data = catalog.data.iter().map(|(&name, kind)| {
+        let id = Attribute::computed(Type::String, ID_DOC);
+        (name.into(), KindSchema::new(name, "kubernetes", kind.fields.block().attr("id", id)))
+    });
+    let data = data.collect();
     ProviderSchema {
         name: "kubernetes".into(),
         sources: vec!["hashicorp/kubernetes".into()],
@@ -77,13 +94,13 @@ fn provider_schema(catalog: &Catalog) -> ProviderSchema {
         config: config::block(),
         address_args: config::ADDRESS_ARGS.iter().map(|&a| a.into()).collect(),
         resources,
-        data: BTreeMap::new(),
+        data,
         ephemeral: BTreeMap::new(),
     }
 }
 
 fn kind_schema(name: &str, kind: &Kind) -> KindSchema {
-    let id = Attribute::computed(Type::String, "Namespace and name, joined by a slash.");
+    let id = Attribute::computed(Type::String, ID_DOC);
     let block = kind.fields.block().attr("id", id);
     let key: &[&str] =
         if kind.resource.namespaced { &["metadata.namespace", "metadata.name"] } else { &["metadata.name"] };
@@ -116,6 +133,16 @@ fn kind_schema(name: &str, kind: &Kind) -> KindSchema {
 impl Provider for KubernetesProvider {
     fn schema(&self) -> &ProviderSchema {
         &self.schema
+    }
+
+    fn validate(&self, mode: Mode, kind: &str, config: &Value) -> Vec<Problem> {
+        if mode != Mode::Managed {
+            return Vec::new();
+        }
+        if kind == manifest::KIND {
+            return validate::manifest(config);
+        }
+        self.catalog.kinds.get(kind).map(|kind| validate::typed(kind, config)).unwrap_or_default()
     }
 
     fn plan(&self, kind: &str, input: PlanInput<'_>) -> Result<PlanOutput, ProviderError> {

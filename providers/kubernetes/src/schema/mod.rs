@@ -8,7 +8,8 @@ pub(crate) mod pod;
 pub(crate) mod service;
 pub(crate) mod volume;
 
-use crate::mapping::{Field, Fields, int, many, one, text, text_list, text_map};
+use crate::mapping::{Field, Fields, Shape, int, many, one, text, text_list, text_map};
+use groma_types::schema::Presence;
 use std::sync::Arc;
 
 /// A kind of object whose attributes come from a table.
@@ -65,6 +66,27 @@ impl Resource {
 /// All typed kinds.
 pub(crate) fn kinds() -> Vec<Kind> {
     vec![deployment::kind(), service::kind(), core::namespace(), core::config_map()]
+}
+
+/// Kinds of the API that are data sources as well.
+pub(crate) const READABLE: &[&str] = &["ConfigMap", "Namespace", "Service"];
+
+/// The data source of a kind: named by its metadata, all else computed.
+pub(crate) fn as_data(kind: &Kind) -> Kind {
+    let shown = |field: &Field| !field.api.is_empty();
+    let computed = |field: &Field| match &field.shape {
+        Shape::One(fields) if field.name == "metadata" => {
+            let inner = fields.list.iter().cloned().map(|f| match f.name {
+                "name" => Field { presence: Presence::Required, replaces: false, ..f },
+                "namespace" => Field { replaces: false, ..f },
+                _ => f.computed(),
+            });
+            one("metadata", fields.doc, inner.collect()).required()
+        }
+        _ => Field { default: None, ..field.clone().computed() },
+    };
+    let fields = kind.fields.list.iter().filter(|f| shown(f)).map(computed).collect();
+    Kind { names: kind.names, resource: kind.resource.clone(), fields: Fields::new(kind.fields.doc, fields) }
 }
 
 /// The standard metadata of an object that the user names.
