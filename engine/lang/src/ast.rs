@@ -110,6 +110,8 @@ pub(crate) enum Kind {
     Conditional(Id, Id, Id),
     Tuple(Vec<Id>),
     Object(Vec<(Id, Id)>),
+    /// An object that a document wrote: its keys must be text, and each different.
+    Mapping(Vec<(Id, Id)>),
     For(Box<For>),
     Call(Box<Call>),
     /// Parts that are joined to one string.
@@ -134,7 +136,7 @@ impl Kind {
                 [*a, *b, *c].into_iter().for_each(visit);
             }
             Kind::Tuple(items) | Kind::Template(items) => items.iter().copied().for_each(visit),
-            Kind::Object(items) => items.iter().for_each(|(k, v)| {
+            Kind::Object(items) | Kind::Mapping(items) => items.iter().for_each(|(k, v)| {
                 visit(*k);
                 visit(*v);
             }),

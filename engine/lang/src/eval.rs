@@ -10,6 +10,7 @@ mod steps;
 mod templates;
 
 use crate::ast::{Call, Id, Kind};
+use crate::eval::collections::Keys;
 use crate::expr::{Expr, Reference};
 use crate::functions::{self, FunctionError, FunctionErrorKind};
 use crate::parser::deep;
@@ -154,6 +155,13 @@ impl<'a> Eval<'a> {
         Eval { scope, vars: Vec::new(), holes: Vec::new(), diagnostics: Diagnostics::new(), met: None }
     }
 
+    /// Evaluates without the checks of a whole result: infinite numbers may still be used up.
+    pub(crate) fn run(expr: &Expr, scope: &dyn Scope) -> (Value, Diagnostics) {
+        let mut eval = Eval::new(scope);
+        let value = eval.eval(expr);
+        (value, eval.diagnostics)
+    }
+
     /// Notes an error and returns what stands for the value.
     fn error(&mut self, diagnostic: Diagnostic) -> Value {
         self.diagnostics.push(diagnostic);
@@ -186,7 +194,8 @@ impl<'a> Eval<'a> {
             Kind::Binary(op, a, b) => self.binary(expr, *op, *a, *b),
             Kind::Conditional(condition, a, b) => self.conditional(expr, *condition, *a, *b),
             Kind::Tuple(items) => Value::tuple(items.iter().map(|id| self.eval_id(expr, *id)).collect()),
-            Kind::Object(items) => self.object(expr, items),
+            Kind::Object(items) => self.object(expr, items, Keys::Expressions),
+            Kind::Mapping(items) => self.object(expr, items, Keys::Document),
             Kind::For(body) => self.for_loop(expr, body),
             Kind::Call(call) => self.call(expr, call),
             Kind::Template(parts) => self.template(expr, parts),
@@ -205,6 +214,7 @@ impl<'a> Eval<'a> {
                 _ => Value::unknown(Type::Dynamic),
             };
         };
+        let faults_before = self.diagnostics.len();
         let bound = self.vars.iter().rev().find(|(name, _)| *name == chain.reference.root);
         let (mut value, taken) = match bound {
             Some((_, value)) => (value.clone(), 0),
@@ -219,7 +229,10 @@ impl<'a> Eval<'a> {
         for link in &chain.links[taken.min(chain.links.len())..] {
             value = self.step(value, link);
         }
-        self.meet(&value);
+        // What stands for an error is not something that becomes known later.
+        if self.diagnostics.len() == faults_before {
+            self.meet(&value);
+        }
         value
     }
 

@@ -98,7 +98,7 @@ impl Expr {
     pub fn object(items: Vec<(Expr, Expr)>, span: Span) -> Expr {
         let mut tree = Tree::default();
         let ids = items.into_iter().map(|(k, v)| (embed(&mut tree, k), embed(&mut tree, v))).collect();
-        let root = tree.push(Kind::Object(ids), span);
+        let root = tree.push(Kind::Mapping(ids), span);
         Expr::from_tree(tree, root)
     }
 
@@ -303,6 +303,7 @@ fn same_children(a: &Expr, b: &Expr) -> bool {
 fn same_head(a: &Kind, b: &Kind) -> bool {
     match (a, b) {
         (Kind::Literal(x), Kind::Literal(y)) => x == y,
+        (Kind::Object(_) | Kind::Mapping(_), Kind::Object(_) | Kind::Mapping(_)) => true,
         (Kind::Root(x), Kind::Root(y)) | (Kind::Attr(_, x), Kind::Attr(_, y)) => x == y,
         (Kind::Unary(x, _), Kind::Unary(y, _)) => x == y,
         (Kind::Binary(x, ..), Kind::Binary(y, ..)) => x == y,

@@ -5,8 +5,21 @@
 //! arguments, inside and out. Functions that can tell more of unknowns, or keep the marks of elements where
 //! they are, are `partial`: they see their arguments as they are.
 
+mod cidr;
+mod collections;
 mod conversions;
+mod dates;
+mod encoding;
+mod files;
+mod format;
+mod hashes;
+mod json;
+mod numbers;
+mod regexes;
+mod sets;
+mod strings;
 mod table;
+mod yaml;
 
 use crate::eval::FunctionHost;
 use crate::unknown::Heritage;
@@ -28,8 +41,10 @@ pub enum Want {
     Bool,
     ListOfString,
     ListOfBool,
+    ListOfNumber,
     ListOfAny,
     SetOfAny,
+    SetOfString,
     MapOfLists,
 }
 
@@ -42,6 +57,8 @@ impl Want {
             Want::Bool => Type::Bool,
             Want::ListOfString => Type::list(Type::String),
             Want::ListOfBool => Type::list(Type::Bool),
+            Want::ListOfNumber => Type::list(Type::Number),
+            Want::SetOfString => Type::set(Type::String),
             Want::ListOfAny => Type::list(Type::Dynamic),
             Want::SetOfAny => Type::set(Type::Dynamic),
             Want::MapOfLists => Type::map(Type::list(Type::String)),
@@ -67,6 +84,8 @@ pub(crate) enum Manner {
     Partial,
     /// Like `Known`, but looks at the world.
     Impure(Want),
+    /// Like `Partial`, but looks at the world.
+    PartialImpure,
 }
 
 /// One function.
@@ -129,7 +148,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// Whether the result depends on more than the arguments.
 pub fn is_impure(name: &str) -> bool {
-    find(name).is_some_and(|f| matches!(f.manner, Manner::Impure(_)))
+    find(name).is_some_and(|f| matches!(f.manner, Manner::Impure(_) | Manner::PartialImpure))
 }
 
 impl Function {

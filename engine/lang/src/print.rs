@@ -83,7 +83,7 @@ fn write_kind(out: &mut String, expr: &Expr) {
             list(out, items, |out, id| sub(out, *id, LOOSE));
             out.push(']');
         }
-        Kind::Object(items) => {
+        Kind::Object(items) | Kind::Mapping(items) => {
             out.push('{');
             list(out, items, |out, (key, value)| {
                 write_key(out, &expr.at(*key));

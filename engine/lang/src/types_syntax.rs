@@ -189,7 +189,7 @@ impl Reader {
     }
 
     fn object(&mut self, arg: &Expr) -> TypeConstraint {
-        let Kind::Object(entries) = arg.kind() else {
+        let (Kind::Object(entries) | Kind::Mapping(entries)) = arg.kind() else {
             return self.bad(
                 arg.span(),
                 "Object type constructor requires a map whose keys are attribute names.",

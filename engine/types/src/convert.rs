@@ -255,7 +255,7 @@ fn object_attrs(value: &Value, wanted: &ObjectType, at: &AttrPath) -> Result<Val
     for (name, ty) in &wanted.attrs {
         let converted = match source.get(name) {
             Some(v) => convert_at(v, ty, &at.with(Step::Attr(name.clone())))?,
-            None if wanted.optional.contains(name) => Value::null(ty.clone()),
+            None if wanted.optional.contains(name) => Value::null(concrete(ty)),
             None => return fail(at, format!("attribute {name:?} is required")),
         };
         attrs.insert(name.clone(), converted);

@@ -9,6 +9,13 @@ use groma_types::{Diagnostic, Span, Type, Value, ValueKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Where the keys of an object come from: a document is stricter with them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keys {
+    Expressions,
+    Document,
+}
+
 /// What one turn of a loop gives.
 enum Turn {
     Skip,
@@ -18,7 +25,7 @@ enum Turn {
 }
 
 impl Eval<'_> {
-    pub(super) fn object(&mut self, expr: &Expr, items: &[(Id, Id)]) -> Value {
+    pub(super) fn object(&mut self, expr: &Expr, items: &[(Id, Id)], keys: Keys) -> Value {
         let mut heritage = Heritage::default();
         let mut attrs = BTreeMap::new();
         let mut open = false;
@@ -27,8 +34,11 @@ impl Eval<'_> {
             let key = self.eval_id(expr, *key_id);
             let value = self.eval_id(expr, *value_id);
             heritage.add(&key);
-            match self.object_key(&key, span) {
+            match self.object_key(&key, span, keys) {
                 Some(name) => {
+                    if keys == Keys::Document && attrs.contains_key(&name) {
+                        self.duplicate(&name, span);
+                    }
                     attrs.insert(name, value);
                 }
                 None => {
@@ -44,12 +54,24 @@ impl Eval<'_> {
         heritage.known(Value::object(attrs))
     }
 
-    fn object_key(&mut self, key: &Value, span: Span) -> Option<Arc<str>> {
+    fn duplicate(&mut self, name: &str, span: Span) {
+        self.error(
+            Diagnostic::error("G0116", "Duplicate object attribute")
+                .detail(format!("An attribute named {name:?} stands in this object already."))
+                .at(span, "the same key again"),
+        );
+    }
+
+    fn object_key(&mut self, key: &Value, span: Span, keys: Keys) -> Option<Arc<str>> {
+        let document = keys == Keys::Document;
         if key.is_null() {
             self.error(
-                Diagnostic::error("G0116", "Null value as key")
-                    .detail("Can't use a null value as a key.")
-                    .at(span, "is null"),
+                Diagnostic::error(
+                    "G0116",
+                    if document { "Invalid object key expression" } else { "Null value as key" },
+                )
+                .detail("Can't use a null value as a key.")
+                .at(span, "is null"),
             );
             return None;
         }
@@ -57,9 +79,12 @@ impl Eval<'_> {
             Ok(key) => key.as_str().map(Arc::from),
             Err(why) => {
                 self.error(
-                    Diagnostic::error("G0116", "Incorrect key type")
-                        .detail(format!("Can't use this value as a key: {why}."))
-                        .at(span, "a string is required"),
+                    Diagnostic::error(
+                        "G0116",
+                        if document { "Invalid object key expression" } else { "Incorrect key type" },
+                    )
+                    .detail(format!("Can't use this value as a key: {why}."))
+                    .at(span, "a string is required"),
                 );
                 None
             }

@@ -65,3 +65,16 @@ pub(super) fn ephemeralasnull(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         v
     }))
 }
+
+/// `can` by value: an argument that is here has been evaluated. The evaluator treats calls in expressions.
+pub(super) fn can(_: &[Value], _: &dyn FunctionHost) -> Outcome {
+    Ok(Value::bool(true))
+}
+
+/// `try` by value, likewise.
+pub(super) fn try_first(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    match args.first() {
+        Some(value) => Ok(value.clone()),
+        None => fail("at least one argument is required"),
+    }
+}

@@ -1,0 +1,174 @@
+//! Address ranges.
+
+use super::{FunctionError, Outcome, bad_arg, fail, text};
+use crate::eval::FunctionHost;
+use groma_types::{Type, Value};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// A network: its first address as a number, and the lengths in bits.
+#[derive(Clone, Copy)]
+struct Net {
+    base: u128,
+    prefix: u32,
+    bits: u32,
+}
+
+impl Net {
+    fn parse(cidr: &str) -> Result<Net, FunctionError> {
+        let bad = || fail(format!("invalid CIDR expression: invalid CIDR address: {cidr}"));
+        let Some((address, prefix)) = cidr.split_once('/') else { return bad() };
+        let (value, bits) = match parse_v4(address) {
+            Some(v) => (u128::from(v), 32),
+            None => match address.parse::<Ipv6Addr>() {
+                Ok(v) => (u128::from(v), 128),
+                Err(_) => return bad(),
+            },
+        };
+        let digits = prefix.bytes().all(|b| b.is_ascii_digit());
+        match prefix.parse::<u32>() {
+            Ok(prefix) if digits && prefix <= bits => {
+                Ok(Net { base: value & mask(prefix, bits), prefix, bits })
+            }
+            _ => bad(),
+        }
+    }
+
+    fn address(&self, value: u128) -> String {
+        if self.bits == 32 {
+            Ipv4Addr::from(u32::try_from(value).unwrap_or(u32::MAX)).to_string()
+        } else {
+            Ipv6Addr::from(value).to_string()
+        }
+    }
+
+    fn show(&self) -> Value {
+        format!("{}/{}", self.address(self.base), self.prefix).into()
+    }
+
+    /// How many addresses it has, as a power of two.
+    fn host_bits(&self) -> u32 {
+        self.bits - self.prefix
+    }
+
+    fn subnet(&self, new_bits: u32, number: u128) -> Result<Net, FunctionError> {
+        let prefix = self.prefix.saturating_add(new_bits);
+        if prefix > self.bits {
+            return fail(format!(
+                "insufficient address space to extend prefix of {} by {new_bits}",
+                self.prefix
+            ));
+        }
+        if new_bits < 128 && number >> new_bits != 0 {
+            return fail(format!(
+                "prefix extension of {new_bits} does not accommodate a subnet numbered {number}"
+            ));
+        }
+        let shift = self.bits - prefix;
+        let offset = if shift >= 128 { 0 } else { number << shift };
+        Ok(Net { base: self.base | offset, prefix, bits: self.bits })
+    }
+}
+
+/// Four decimal numbers; leading zeros do not make them octal.
+fn parse_v4(text: &str) -> Option<u32> {
+    let parts: Vec<&str> = text.split('.').collect();
+    if parts.len() != 4 {
+        return None;
+    }
+    parts.iter().try_fold(0u32, |total, part| {
+        let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let octet: u8 = digits.then(|| part.parse().ok()).flatten()?;
+        Some(total << 8 | u32::from(octet))
+    })
+}
+
+fn mask(prefix: u32, bits: u32) -> u128 {
+    let all = if bits == 128 { u128::MAX } else { (1u128 << bits) - 1 };
+    if prefix == 0 { 0 } else { all << (bits - prefix) & all }
+}
+
+fn integer(args: &[Value], index: usize) -> Result<i128, FunctionError> {
+    match args[index].as_number().filter(|n| n.is_integer()).and_then(|n| n.to_string().parse().ok()) {
+        Some(n) => Ok(n),
+        None => bad_arg(index, "a whole number is required"),
+    }
+}
+
+fn new_bits(args: &[Value], index: usize) -> Result<u32, FunctionError> {
+    match u32::try_from(integer(args, index)?) {
+        Ok(n) => Ok(n),
+        Err(_) => bad_arg(index, "must extend prefix by a number of bits that is not negative"),
+    }
+}
+
+pub(super) fn cidrhost(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    let net = Net::parse(text(args, 0))?;
+    let number = integer(args, 1)?;
+    let host_bits = net.host_bits();
+    let size = if host_bits >= 127 { i128::MAX } else { 1i128 << host_bits };
+    if number >= size || number < -size {
+        return fail(format!("prefix of {} does not accommodate a host numbered {number}", net.prefix));
+    }
+    let space = mask(0, net.bits) | !mask(net.prefix, net.bits) & mask(net.bits, net.bits);
+    let offset = if number < 0 {
+        (space.wrapping_add(1)).wrapping_sub(number.unsigned_abs()) & space
+    } else {
+        number.unsigned_abs()
+    };
+    Ok(net.address(net.base | offset).into())
+}
+
+pub(super) fn cidrnetmask(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    let net = Net::parse(text(args, 0))?;
+    if net.bits != 32 {
+        return fail("IPv6 addresses cannot have a netmask");
+    }
+    Ok(net.address(mask(net.prefix, 32)).into())
+}
+
+pub(super) fn cidrsubnet(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    let net = Net::parse(text(args, 0))?;
+    let bits = new_bits(args, 1)?;
+    match u128::try_from(integer(args, 2)?) {
+        Ok(number) => Ok(net.subnet(bits, number)?.show()),
+        Err(_) => bad_arg(2, "the number of the subnet must not be negative"),
+    }
+}
+
+pub(super) fn cidrsubnets(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    let net = Net::parse(text(args, 0))?;
+    let mut made = Vec::new();
+    // First address that is free, relative to the network; `None` when all is used.
+    let mut next: Option<u128> = Some(0);
+    for i in 1..args.len() {
+        let bits = new_bits(args, i)?;
+        if bits < 1 {
+            return bad_arg(i, "must extend prefix by at least one bit");
+        }
+        let prefix = net.prefix + bits;
+        if prefix > net.bits {
+            return bad_arg(
+                i,
+                format!("not enough remaining address space for a subnet with a prefix of {prefix} bits"),
+            );
+        }
+        let shift = net.bits - prefix;
+        let size = 1u128 << shift;
+        let start = next.and_then(|n| n.checked_next_multiple_of(size));
+        let fits = |s: &u128| {
+            net.host_bits() == 128 || s.checked_add(size).is_some_and(|end| end <= 1u128 << net.host_bits())
+        };
+        let Some(start) = start.filter(fits) else {
+            return bad_arg(
+                i,
+                format!(
+                    "not enough remaining address space for a subnet with a prefix of {prefix} bits after {}",
+                    made.len()
+                ),
+            );
+        };
+        made.push(Net { base: net.base | start, prefix, bits: net.bits }.show());
+        next = start.checked_add(size);
+    }
+    Ok(Value::list(Type::String, made))
+}
