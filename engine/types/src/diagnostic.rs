@@ -73,6 +73,7 @@ impl Diagnostic {
     }
 
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "addresses are given as they are made")]
     pub fn address(mut self, address: impl ToString) -> Diagnostic {
         self.address = Some(address.to_string());
         self

@@ -50,13 +50,12 @@ impl Number {
 
     fn from_big(big: Big) -> Number {
         let big = big.with_precision(PRECISION).value();
-        if big.repr().exponent() >= 0 || big.repr().significand() == &IBig::ZERO {
-            if let Ok(int) = big.clone().try_into() {
-                let int: IBig = int;
-                if let Ok(small) = i64::try_from(int) {
-                    return Number(Repr::Small(small));
-                }
-            }
+        let whole = big.repr().exponent() >= 0 || big.repr().significand() == &IBig::ZERO;
+        if whole
+            && let Ok(int) = IBig::try_from(big.clone())
+            && let Ok(small) = i64::try_from(int)
+        {
+            return Number(Repr::Small(small));
         }
         Number(Repr::Big(Box::new(big)))
     }
