@@ -282,6 +282,6 @@ pub(crate) fn write_value(out: &mut String, value: &Value) {
 
 fn write_items(out: &mut String, open: &str, items: &[Value], close: &str) {
     out.push_str(open);
-    list(out, items, |out, v| write_value(out, v));
+    list(out, items, write_value);
     out.push_str(close);
 }

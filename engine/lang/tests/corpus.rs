@@ -234,6 +234,7 @@ impl Tally {
         }
     }
 
+    #[expect(clippy::print_stderr, reason = "the counts are what a reader of the log looks for")]
     fn finish(self) {
         for (category, (passed, all)) in &self.counts {
             eprintln!("{category}: {passed} of {all}");

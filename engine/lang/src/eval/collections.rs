@@ -96,7 +96,7 @@ impl Eval<'_> {
         let source = self.eval_id(expr, body.source);
         let mut heritage = Heritage::shallow([&source]);
         let Some(pairs) = self.iterate(&source, span) else { return Value::unknown(Type::Dynamic) };
-        let Some(pairs) = pairs else { return self.open_loop(expr, body, &source) };
+        let Some(pairs) = pairs else { return Heritage::deep([&source]).maybe_null(Type::Dynamic) };
         if let Some(condition) = body.condition
             && !self.condition_makes_sense(expr, body, condition)
         {
@@ -120,12 +120,6 @@ impl Eval<'_> {
         }
         let gathered = self.gather(expr, body, taken);
         heritage.known(gathered)
-    }
-
-    /// The result over a source that is not known: a loop that makes one item a turn and can not fail on a
-    /// key keeps nothing but what it waits for.
-    fn open_loop(&mut self, _expr: &Expr, _body: &For, source: &Value) -> Value {
-        Heritage::deep([source]).maybe_null(Type::Dynamic)
     }
 
     /// Pairs of key and element; `Some(None)` if the source is not known, `None` if it is no collection.

@@ -3,6 +3,7 @@
 use super::{FunctionError, Outcome, bad_arg, fail, text, whole};
 use crate::eval::FunctionHost;
 use aws_lc_rs::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512, digest};
+use aws_lc_rs::rsa::{Pkcs1PrivateDecryptingKey, PrivateDecryptingKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use groma_types::Value;
@@ -129,4 +130,43 @@ pub(super) fn bcrypt(args: &[Value], host: &dyn FunctionHost) -> Outcome {
         Ok(_) if args.len() > 2 => fail("bcrypt() takes no more than two arguments"),
         _ => bad_arg(1, "the cost must be between 4 and 31"),
     }
+}
+
+pub(super) fn rsadecrypt(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    let Ok(sealed) = STANDARD.decode(text(args, 0)) else {
+        return bad_arg(0, "failed to decode input: cipher text must be base64-encoded");
+    };
+    let Some(key) = private_key(text(args, 1)) else {
+        return bad_arg(1, "invalid private key: a PEM block with an RSA key and no passphrase is required");
+    };
+    let mut buffer = vec![0; key.min_output_size()];
+    match key.decrypt(&sealed, &mut buffer).map(|plain| String::from_utf8(plain.to_vec())) {
+        Ok(Ok(plain)) => Ok(plain.into()),
+        Ok(Err(_)) => fail("the decrypted data is not valid UTF-8"),
+        Err(_) => fail("failed to decrypt: this is not the key, or not its padding"),
+    }
+}
+
+/// Reads a PEM block: PKCS #8, or the older PKCS #1, which is wrapped.
+fn private_key(pem: &str) -> Option<Pkcs1PrivateDecryptingKey> {
+    let (_, rest) = pem.split_once("-----BEGIN ")?;
+    let (label, rest) = rest.split_once("-----")?;
+    let (body, _) = rest.split_once("-----END ")?;
+    let der = STANDARD.decode(body.split_whitespace().collect::<String>()).ok()?;
+    let pkcs8 = match label {
+        "PRIVATE KEY" => der,
+        "RSA PRIVATE KEY" => wrapped(&der)?,
+        _ => return None,
+    };
+    Pkcs1PrivateDecryptingKey::new(PrivateDecryptingKey::from_pkcs8(&pkcs8).ok()?).ok()
+}
+
+/// Wraps a PKCS #1 key as PKCS #8: version 0, the identifier of RSA, the key as an octet string.
+fn wrapped(der: &[u8]) -> Option<Vec<u8>> {
+    const HEAD: [u8; 18] = [2, 1, 0, 0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+    let element = |tag: u8, body: &[u8]| {
+        let len = u16::try_from(body.len()).ok()?.to_be_bytes();
+        Some([&[tag, 0x82, len[0], len[1]], body].concat())
+    };
+    element(0x30, &[HEAD.as_slice(), &element(4, der)?].concat())
 }

@@ -6,13 +6,19 @@ use crate::unknown::Heritage;
 use groma_types::convert::{convert, unify};
 use groma_types::{Type, Value};
 
-/// Brings all sets to one element type; `Err` carries the result where they are not wholly known.
-fn aligned(args: &[Value]) -> Result<Result<(Type, Vec<Vec<Value>>), Value>, super::FunctionError> {
+/// Sets of one element type, or the result where they are not wholly known.
+enum Aligned {
+    Sets(Type, Vec<Vec<Value>>),
+    Unknown(Value),
+}
+
+/// Brings all sets to one element type.
+fn aligned(args: &[Value]) -> Result<Aligned, super::FunctionError> {
     let types: Vec<Type> =
         args.iter().map(|a| if let Type::Set(e) = a.ty() { (*e).clone() } else { Type::Dynamic }).collect();
     let Some(element) = unify(&types) else { return fail("all sets must have the same element type") };
     if !args.iter().all(Value::is_wholly_known) {
-        return Ok(Err(Heritage::deep(args).unknown(Type::set(element))));
+        return Ok(Aligned::Unknown(Heritage::deep(args).unknown(Type::set(element))));
     }
     let wanted = Type::set(element.clone());
     let mut sets = Vec::new();
@@ -22,13 +28,13 @@ fn aligned(args: &[Value]) -> Result<Result<(Type, Vec<Vec<Value>>), Value>, sup
             Err(why) => return bad_arg(i, why.to_string()),
         }
     }
-    Ok(Ok((element, sets)))
+    Ok(Aligned::Sets(element, sets))
 }
 
 fn combined(args: &[Value], combine: impl Fn(Vec<Value>, &[Value]) -> Vec<Value>) -> Outcome {
     let (element, sets) = match aligned(args)? {
-        Ok(aligned) => aligned,
-        Err(unknown) => return Ok(unknown),
+        Aligned::Sets(element, sets) => (element, sets),
+        Aligned::Unknown(value) => return Ok(value),
     };
     let mut sets = sets.into_iter();
     let first = sets.next().unwrap_or_default();

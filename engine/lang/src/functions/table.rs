@@ -100,6 +100,7 @@ pub static FUNCTIONS: &[Function] = &[
     f("regexall", &[p("pattern", String), p("string", String)], None, Manner::Known(ListOfAny), regexes::regexall, "Returns all matches of a regular expression."),
     f("replace", &[p("str", String), p("substr", String), p("replace", String)], None, Manner::Known(String), strings::replace, "Replaces parts of text, by a regular expression between slashes."),
     f("reverse", &[p("list", Any)], None, Manner::Partial, collections::reverse, "Reverses a list."),
+    f("rsadecrypt", &[p("ciphertext", String), p("privatekey", String)], None, Manner::Known(String), hashes::rsadecrypt, "Decrypts base64 with an RSA key."),
     f("sensitive", &[p("value", Nullable)], None, Manner::Partial, conversions::sensitive, "Returns the value marked as sensitive."),
     f("setintersection", &[p("first_set", SetOfAny)], Some(p("other_sets", SetOfAny)), Manner::Partial, sets::setintersection, "Returns what is in all sets."),
     f("setproduct", &[], Some(p("sets", Any)), Manner::Partial, sets::setproduct, "Returns all combinations of elements."),
