@@ -121,6 +121,15 @@ impl Expr {
         }
     }
 
+    /// Returns keys and values, if the expression is an object as written.
+    pub fn object_items(&self) -> Option<Vec<(Expr, Expr)>> {
+        match self.kind() {
+            Kind::Embedded(inner) => inner.object_items(),
+            Kind::Object(items) => Some(items.iter().map(|(k, v)| (self.at(*k), self.at(*v))).collect()),
+            _ => None,
+        }
+    }
+
     /// Whether the value follows from the text alone: no references and no function that looks at the world.
     pub fn is_static(&self) -> bool {
         let mut is_static = true;
