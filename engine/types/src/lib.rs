@@ -4,6 +4,7 @@
 //! so no cycle between rooms can arise through the vocabulary.
 
 pub mod address;
+pub mod codes;
 pub mod convert;
 pub mod diagnostic;
 pub mod json;
