@@ -17,26 +17,65 @@ pub struct Event {
 #[derive(Clone, Debug)]
 pub enum EventKind {
     Diagnostic(Box<Diagnostic>),
-    RefreshStarted { address: InstanceAddr },
-    RefreshDone { address: InstanceAddr },
-    DataStarted { address: InstanceAddr },
-    DataDone { address: InstanceAddr },
-    ProviderConfigured { address: ProviderAddr, world: String },
+    RefreshStarted {
+        address: InstanceAddr,
+    },
+    RefreshDone {
+        address: InstanceAddr,
+    },
+    DataStarted {
+        address: InstanceAddr,
+    },
+    DataDone {
+        address: InstanceAddr,
+    },
+    ProviderConfigured {
+        address: ProviderAddr,
+        world: String,
+    },
     /// A changing operation's first request leaves now; its `begin` is durable.
-    OperationStarted { address: InstanceAddr, action: ChangeAction, deposed: bool },
+    OperationStarted {
+        address: InstanceAddr,
+        action: ChangeAction,
+        deposed: bool,
+    },
     /// What a running operation waits for, in words; it holds no slot.
-    OperationWaiting { address: InstanceAddr, what: String },
-    OperationDone { address: InstanceAddr, action: ChangeAction, millis: u64 },
-    OperationFailed { address: InstanceAddr, action: ChangeAction, error: String, rerun_is_safe: bool },
+    OperationWaiting {
+        address: InstanceAddr,
+        what: String,
+    },
+    OperationDone {
+        address: InstanceAddr,
+        action: ChangeAction,
+        millis: u64,
+    },
+    OperationFailed {
+        address: InstanceAddr,
+        action: ChangeAction,
+        error: String,
+        rerun_is_safe: bool,
+    },
     /// Not started since `because` failed, was held or was skipped.
-    OperationSkipped { address: InstanceAddr, because: String },
+    OperationSkipped {
+        address: InstanceAddr,
+        because: String,
+    },
     /// Stopped for approval: the change was not in the plan.
-    OperationHeld { address: InstanceAddr, action: ChangeAction, why: String },
+    OperationHeld {
+        address: InstanceAddr,
+        action: ChangeAction,
+        why: String,
+    },
     /// The run was stopped while the operation waited; the next run goes on.
-    OperationSuspended { address: InstanceAddr },
+    OperationSuspended {
+        address: InstanceAddr,
+    },
     Call(CallRecord),
     /// How far an apply is: nodes that change something.
-    Progress { done: usize, total: usize },
+    Progress {
+        done: usize,
+        total: usize,
+    },
     Finished(Box<Summary>),
 }
 

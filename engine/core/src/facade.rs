@@ -1,9 +1,16 @@
 //! What the command calls: load, plan, apply, destroy.
 
 use crate::config::Config;
-use crate::event::EventSink;
+use crate::event::{EventSink, Summary};
+use crate::exec::emit::Emitter;
+use crate::exec::run;
+use crate::exec::settle;
+pub use crate::exec::stop::StopSignal;
+use crate::plan::whole;
+pub use crate::plan::whole::Planned;
+use crate::state::{OutputValue, State, Store, StoreError};
 use groma_provider::{Clock, Entropy, Environment, Provider};
-use groma_types::{InstanceAddr, Value};
+use groma_types::{Diagnostics, InstanceAddr, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -79,11 +86,81 @@ pub enum Ended {
     Interrupted,
 }
 
-/// The user's stop signals: 0 none, 1 start nothing more, 2 leave now.
-#[derive(Clone, Default)]
-pub struct StopSignal(pub Arc<std::sync::atomic::AtomicU8>);
+pub struct ApplyOutcome {
+    pub ended: Ended,
+    pub summary: Summary,
+    pub diagnostics: Diagnostics,
+    pub outputs: BTreeMap<Arc<str>, OutputValue>,
+    pub state: State,
+}
 
-/// pub async fn plan(spec: Spec, options: &PlanOptions, state: &State, host: &Host, stop: &StopSignal) -> Plan
-/// pub async fn apply(spec: Spec, options: &PlanOptions, plan: Plan, store: &mut dyn Store, host: &Host, apply: &ApplyOptions, stop: &StopSignal) -> ApplyOutcome
-/// Both give diagnostics inside; `ApplyOutcome { ended: Ended, summary: Summary, diagnostics: Diagnostics, outputs: BTreeMap<Arc<str>, OutputValue>, follow_up: Option<Plan> }`
-mod contract {}
+impl Host {
+    /// The numbering of one run's events. Made once per command.
+    pub fn emitter(&self) -> Arc<Emitter> {
+        Emitter::new(self.events.clone(), self.clock.clone())
+    }
+}
+
+/// Plans a stack against a state. Changes nothing in the world or the state; faults are in the plan's diagnostics.
+pub async fn plan(
+    spec: Spec,
+    options: &PlanOptions,
+    state: &State,
+    host: &Host,
+    emitter: &Arc<Emitter>,
+) -> Planned {
+    whole::plan(spec, options, state, host, emitter).await
+}
+
+/// Settles what earlier runs left open. To be called before the plan of an apply or destroy.
+///
+/// # Errors
+/// The journal can't be written.
+pub async fn settle(
+    store: &mut dyn Store,
+    host: &Host,
+    emitter: &Arc<Emitter>,
+    stop: &StopSignal,
+) -> Result<Diagnostics, StoreError> {
+    settle::settle(store, host, emitter, stop).await
+}
+
+/// Carries a plan out.
+///
+/// # Errors
+/// The journal can't be written: the run was dropped on the spot; what was acknowledged is kept.
+pub async fn apply(
+    planned: Planned,
+    store: &mut dyn Store,
+    options: &ApplyOptions,
+    emitter: &Arc<Emitter>,
+    stop: &StopSignal,
+) -> Result<ApplyOutcome, StoreError> {
+    let Planned { plan, planner, first } = planned;
+    for record in first {
+        store.append(record);
+    }
+    let end = run::run(planner, store, options, emitter.clone(), stop.clone()).await?;
+    let mut planner = end.planner;
+    if plan.destroy {
+        run::forget_outputs(&mut planner, store, &plan);
+    } else {
+        run::record_outputs(&mut planner, store);
+    }
+    store.flush()?;
+    let summary = end.summary;
+    let ended = match () {
+        () if stop.level() > 0 => Ended::Interrupted,
+        () if summary.failed > 0 || planner.diagnostics.has_errors() => Ended::Failed,
+        () if summary.held > 0 => Ended::Held,
+        () => Ended::Done,
+    };
+    emitter.emit(crate::event::EventKind::Finished(Box::new(summary.clone())));
+    Ok(ApplyOutcome {
+        ended,
+        summary,
+        diagnostics: planner.diagnostics,
+        outputs: planner.state.outputs.clone(),
+        state: planner.state,
+    })
+}

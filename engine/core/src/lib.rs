@@ -4,5 +4,13 @@
 //! [`event::Event`]. No cloud and no terminal is known here.
 
 pub mod config;
+pub mod event;
 pub mod exec;
+pub mod facade;
+pub mod graph;
+pub mod plan;
+pub mod pool;
+pub mod refresh;
+pub mod scope;
 pub mod state;
+pub mod values;

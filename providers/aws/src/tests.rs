@@ -1,8 +1,5 @@
 //! Laws of the whole provider.
 
-mod calls;
-mod server;
-
 use super::*;
 use groma_types::schema::{Block, Presence};
 

@@ -259,6 +259,11 @@ pub struct Backend {
 }
 
 impl Config {
+    /// A configuration that declares nothing: what is left where the spec is gone.
+    pub fn empty() -> Config {
+        Config { modules: BTreeMap::from([(ModulePath::new(), Module::default())]), ..Config::default() }
+    }
+
     /// The root module.
     ///
     /// # Panics

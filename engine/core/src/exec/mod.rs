@@ -1,3 +1,9 @@
 //! Running a plan: what starts when.
 
+pub mod context;
+pub mod emit;
+pub mod operation;
+pub mod run;
 pub mod scheduler;
+pub mod settle;
+pub mod stop;

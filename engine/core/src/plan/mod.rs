@@ -1,6 +1,8 @@
 //! What would be done: a proposal, inert. One [`Change`] per instance (and one per deposed object).
 
 pub mod decide;
+pub mod planner;
+pub mod whole;
 
 use crate::state::{ObjectId, OnDestroy, RecipeId};
 use groma_types::schema::Timeouts;
@@ -32,7 +34,10 @@ impl ChangeAction {
     pub fn deletes(self) -> bool {
         matches!(
             self,
-            ChangeAction::Delete | ChangeAction::Drop | ChangeAction::Replace | ChangeAction::ReplaceCreateFirst
+            ChangeAction::Delete
+                | ChangeAction::Drop
+                | ChangeAction::Replace
+                | ChangeAction::ReplaceCreateFirst
         )
     }
     pub fn is_replace(self) -> bool {
@@ -62,7 +67,10 @@ pub enum Reason {
     /// An earlier replacement left it.
     Deposed,
     /// The provider configuration leads to another world.
-    OtherWorld { was: String, now: String },
+    OtherWorld {
+        was: String,
+        now: String,
+    },
     /// It was to be there and is gone in the world.
     Gone,
     /// An operation of an earlier run is still going on.

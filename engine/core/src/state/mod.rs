@@ -8,7 +8,6 @@
 
 pub mod apply;
 mod disk;
-pub mod export;
 pub mod file;
 mod head;
 mod journal;
@@ -16,7 +15,6 @@ pub mod local;
 pub mod lock;
 pub mod open;
 mod place;
-pub mod query;
 pub mod record;
 mod recovery;
 #[cfg(test)]
@@ -28,7 +26,6 @@ pub mod store;
 mod tests;
 pub mod verify;
 
-pub use file::{Lost, open_value, seal_value};
 pub use local::LocalStore;
 pub use lock::{Owner, Patience};
 pub use open::{Mode, OpenError, OpenErrorKind, OpenOptions, OpenReport};

@@ -1,0 +1,4 @@
+//! What waits for what: the order of blocks (static), and the graph of an apply (per instance).
+
+pub mod build;
+pub mod order;

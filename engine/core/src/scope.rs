@@ -1,0 +1,626 @@
+//! Evaluation of configuration: expressions of a module instance over [`Values`].
+//!
+//! Locals, variables of modules and module outputs are evaluated on demand and remembered: known results for good,
+//! results over unknowns until a value changes. Nothing here is async and nothing calls a provider.
+
+use crate::config::targets::{self, Target};
+use crate::config::{BlockId, Config, Expansion, Module, ModuleCall, Variable};
+use crate::facade::Host;
+use crate::values::{Keys, Values};
+use groma_lang::eval::{self, FunctionHost};
+use groma_lang::expr::{Expr, RefStep, Reference};
+use groma_lang::types_syntax::apply_defaults;
+use groma_types::value::{Cause, Residual};
+use groma_types::{
+    Address, AttrPath, Diagnostic, Diagnostics, InstanceKey, Marks, Mode, ModuleAddr, ResourceAddr, Span,
+    Type, Unknown, Value, ValueKind, convert,
+};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// What a remembered result is of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Item {
+    Local(ModuleAddr, Arc<str>),
+    Variable(ModuleAddr, Arc<str>),
+    Output(ModuleAddr, Arc<str>),
+    Call(ModuleAddr, Arc<str>),
+}
+
+struct Memo<T> {
+    value: T,
+    is_known: bool,
+    epoch: u64,
+    generation: u64,
+}
+
+/// Evaluates expressions of one stack. Cheap to make; keeps its memory across changes of `Values`.
+pub struct Evaluator {
+    pub config: Arc<Config>,
+    functions: Arc<dyn FunctionHost + Send + Sync>,
+    cwd: Arc<str>,
+    workspace: Arc<str>,
+    values_memo: RefCell<HashMap<Item, Memo<(Value, Diagnostics)>>>,
+    keys_memo: RefCell<HashMap<Item, Memo<(Keys, Diagnostics)>>>,
+    /// Items under evaluation: a second visit is a cycle, which `check` has reported; it must not recurse for ever.
+    active: RefCell<BTreeSet<String>>,
+}
+
+/// What `each`, `count` and `self` mean in a place.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    pub module: ModuleAddr,
+    pub key: Option<InstanceKey>,
+    pub each_value: Option<Value>,
+    pub this: Option<Value>,
+}
+
+impl Place {
+    pub fn module(module: ModuleAddr) -> Place {
+        Place { module, ..Place::default() }
+    }
+
+    /// The place of one instance of a block.
+    pub fn instance(module: ModuleAddr, key: Option<InstanceKey>, keys: &Keys) -> Place {
+        let each_value = match &key {
+            Some(InstanceKey::Str(k)) => keys.each_value(k).cloned(),
+            _ => None,
+        };
+        Place { module, key, each_value, this: None }
+    }
+}
+
+/// A scope for the language: a place in a stack with the values of the moment.
+pub struct Scope<'a> {
+    pub eval: &'a Evaluator,
+    pub values: &'a Values,
+    pub place: Place,
+}
+
+impl Evaluator {
+    pub fn new(config: Arc<Config>, host: &Host) -> Evaluator {
+        Evaluator {
+            config,
+            functions: host.files.clone(),
+            cwd: host.cwd.as_str().into(),
+            workspace: host.workspace.as_str().into(),
+            values_memo: RefCell::default(),
+            keys_memo: RefCell::default(),
+            active: RefCell::default(),
+        }
+    }
+
+    pub fn module(&self, address: &ModuleAddr) -> Option<&Module> {
+        self.config.modules.get(&address.path())
+    }
+
+    /// Evaluates an expression in a place.
+    pub fn expr(&self, values: &Values, place: &Place, expr: &Expr) -> (Value, Diagnostics) {
+        let scope = Scope { eval: self, values, place: place.clone() };
+        let (value, diagnostics) = eval::evaluate(expr, &scope);
+        (with_residual(value, expr, &scope), diagnostics)
+    }
+
+    fn remember<T: Clone>(
+        &self,
+        memo: &RefCell<HashMap<Item, Memo<T>>>,
+        item: &Item,
+        values: &Values,
+        make: impl FnOnce() -> (T, bool),
+    ) -> Option<T> {
+        if let Some(found) = memo.borrow().get(item)
+            && found.generation == values.generation()
+            && (found.is_known || found.epoch == values.epoch())
+        {
+            return Some(found.value.clone());
+        }
+        let label = format!("{item:?}");
+        if !self.active.borrow_mut().insert(label.clone()) {
+            return None;
+        }
+        let (value, is_known) = make();
+        self.active.borrow_mut().remove(&label);
+        let entry =
+            Memo { value: value.clone(), is_known, epoch: values.epoch(), generation: values.generation() };
+        memo.borrow_mut().insert(item.clone(), entry);
+        Some(value)
+    }
+
+    fn item(
+        &self,
+        values: &Values,
+        item: &Item,
+        make: impl FnOnce() -> (Value, Diagnostics),
+    ) -> Result<Value, Diagnostics> {
+        let make = || {
+            let made = make();
+            let is_known = made.0.is_wholly_known();
+            (made, is_known)
+        };
+        let Some((value, diagnostics)) = self.remember(&self.values_memo, item, values, make) else {
+            return Ok(Value::unknown(Type::Dynamic));
+        };
+        if diagnostics.has_errors() { Err(diagnostics) } else { Ok(value) }
+    }
+
+    pub fn local(&self, values: &Values, module: &ModuleAddr, name: &Arc<str>) -> Result<Value, Diagnostics> {
+        let item = Item::Local(module.clone(), name.clone());
+        self.item(values, &item, || match self.module(module).and_then(|m| m.locals.get(name)) {
+            Some(local) => self.expr(values, &Place::module(module.clone()), &local.value),
+            None => (Value::unknown(Type::Dynamic), Diagnostics::new()),
+        })
+    }
+
+    /// The value of a module's output.
+    pub fn output(
+        &self,
+        values: &Values,
+        module: &ModuleAddr,
+        name: &Arc<str>,
+    ) -> Result<Value, Diagnostics> {
+        let item = Item::Output(module.clone(), name.clone());
+        self.item(values, &item, || match self.module(module).and_then(|m| m.outputs.get(name)) {
+            Some(output) => {
+                let (value, diagnostics) = self.expr(values, &Place::module(module.clone()), &output.value);
+                let marks = Marks { sensitive: output.sensitive, ephemeral: output.ephemeral, minted: false };
+                (value.mark(marks), diagnostics)
+            }
+            None => (Value::unknown(Type::Dynamic), Diagnostics::new()),
+        })
+    }
+
+    pub fn variable(
+        &self,
+        values: &Values,
+        module: &ModuleAddr,
+        name: &Arc<str>,
+    ) -> Result<Value, Diagnostics> {
+        let Some(parent) = module.parent() else {
+            return Ok(values.inputs.get(name).cloned().unwrap_or_else(|| Value::unknown(Type::Dynamic)));
+        };
+        let item = Item::Variable(module.clone(), name.clone());
+        self.item(values, &item, || self.argument(values, &parent, module, name))
+    }
+
+    /// Evaluates what a call gives for a variable of the called module.
+    fn argument(
+        &self,
+        values: &Values,
+        parent: &ModuleAddr,
+        module: &ModuleAddr,
+        name: &Arc<str>,
+    ) -> (Value, Diagnostics) {
+        let nothing = (Value::unknown(Type::Dynamic), Diagnostics::new());
+        let Some(variable) = self.module(module).and_then(|m| m.variables.get(name)) else { return nothing };
+        let Some(step) = module.0.last() else { return nothing };
+        let Some(call) = self.module(parent).and_then(|m| m.calls.get(&step.name)) else { return nothing };
+        let written = call.arguments.get(name);
+        let (value, mut diagnostics) = match written {
+            Some(expr) => {
+                let keys = self.call_keys(values, parent, call).0;
+                self.expr(values, &Place::instance(parent.clone(), step.key.clone(), &keys), expr)
+            }
+            None => (Value::NULL, Diagnostics::new()),
+        };
+        let span = written.map_or(call.span, Expr::span);
+        let (value, more) = self.accept(values, module, variable, value, span);
+        diagnostics.extend(more);
+        (value, diagnostics)
+    }
+
+    /// Brings an argument to its variable's type; an absent one takes the default.
+    fn accept(
+        &self,
+        values: &Values,
+        module: &ModuleAddr,
+        variable: &Variable,
+        value: Value,
+        span: Span,
+    ) -> (Value, Diagnostics) {
+        let mut diagnostics = Diagnostics::new();
+        let mut value = value;
+        if let Some(default) = variable
+            .default
+            .as_ref()
+            .filter(|_| value.is_null() && (!variable.nullable || value.ty() == Type::Dynamic))
+        {
+            let (made, more) = self.expr(values, &Place::module(module.clone()), default);
+            diagnostics.extend(more);
+            value = made;
+        }
+        let marks = Marks { sensitive: variable.sensitive, ephemeral: variable.ephemeral, minted: false };
+        let filled = apply_defaults(&variable.constraint, value);
+        match convert::convert(&filled, &variable.constraint.ty) {
+            Ok(converted) if converted.is_null() && !variable.nullable => {
+                diagnostics.push(
+                    Diagnostic::error("G0411", "Invalid value for a module's variable")
+                        .detail(format!("Variable {:?} may not be null.", variable.name))
+                        .at(span, "null"),
+                );
+                (converted, diagnostics)
+            }
+            Ok(converted) => (converted.mark(marks), diagnostics),
+            Err(error) => {
+                diagnostics.push(
+                    Diagnostic::error("G0411", "Invalid value for a module's variable")
+                        .detail(format!("Variable {:?}: {error}.", variable.name))
+                        .at(span, ""),
+                );
+                (Value::unknown(variable.constraint.ty.clone()), diagnostics)
+            }
+        }
+    }
+
+    /// The instances of a module call.
+    pub fn call_keys(&self, values: &Values, module: &ModuleAddr, call: &ModuleCall) -> (Keys, Diagnostics) {
+        let item = Item::Call(module.clone(), call.name.clone());
+        self.remember(&self.keys_memo, &item, values, || {
+            let made = self.expand(values, &Place::module(module.clone()), &call.expansion);
+            let is_known = !made.0.is_unknown();
+            (made, is_known)
+        })
+        .unwrap_or((Keys::Unknown { causes: BTreeSet::new(), counted: false }, Diagnostics::new()))
+    }
+
+    /// Evaluates `count`, `for_each` or `enabled`.
+    pub fn expand(&self, values: &Values, place: &Place, expansion: &Expansion) -> (Keys, Diagnostics) {
+        match expansion {
+            Expansion::Single => (Keys::Single, Diagnostics::new()),
+            Expansion::Count(expr) => {
+                let (value, diagnostics) = self.expr(values, place, expr);
+                with(count_keys(&value, expr), diagnostics)
+            }
+            Expansion::ForEach(expr) => {
+                let (value, diagnostics) = self.expr(values, place, expr);
+                with(each_keys(&value, expr), diagnostics)
+            }
+            Expansion::Enabled(expr) => {
+                let (value, diagnostics) = self.expr(values, place, expr);
+                with(enabled_keys(&value, expr), diagnostics)
+            }
+        }
+    }
+
+    /// All instances of a module path, and whether that is all of them (false: some expansion is not known).
+    pub fn module_instances(
+        &self,
+        values: &Values,
+        path: &[Arc<str>],
+    ) -> (Vec<ModuleAddr>, BTreeSet<Cause>, Diagnostics) {
+        let mut instances = vec![ModuleAddr::root()];
+        let mut causes = BTreeSet::new();
+        let mut diagnostics = Diagnostics::new();
+        for name in path {
+            let mut next = Vec::new();
+            for parent in &instances {
+                let Some(call) = self.module(parent).and_then(|m| m.calls.get(name)) else { continue };
+                let (keys, more) = self.call_keys(values, parent, call);
+                diagnostics.extend(more);
+                causes.extend(keys.causes());
+                next.extend(keys.list().into_iter().map(|k| parent.child(name, k)));
+            }
+            instances = next;
+        }
+        (instances, causes, diagnostics)
+    }
+}
+
+fn with<T>((value, mut mine): (T, Diagnostics), before: Diagnostics) -> (T, Diagnostics) {
+    let mut all = before;
+    if !all.has_errors() {
+        all.extend(std::mem::take(&mut mine));
+    }
+    (value, all)
+}
+
+fn bad_expansion(expr: &Expr, what: &str, help: &str) -> (Keys, Diagnostics) {
+    let diagnostic = Diagnostic::error("G0410", "Invalid expansion")
+        .detail(what.to_string())
+        .help(help.to_string())
+        .at(expr.span(), "");
+    (Keys::Off, diagnostic.into())
+}
+
+/// Marks that must not become part of an address.
+fn check_key_marks(value: &Value, expr: &Expr, word: &str) -> Option<(Keys, Diagnostics)> {
+    let marks = value.marks();
+    (marks.sensitive || marks.ephemeral || marks.minted).then(|| {
+        let what =
+            format!("The `{word}` value is sensitive, ephemeral or minted; it would show in addresses.");
+        bad_expansion(expr, &what, "Use nonsensitive() if the value is no secret.")
+    })
+}
+
+fn count_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
+    if let Some(bad) = check_key_marks(value, expr, "count") {
+        return bad;
+    }
+    let Ok(number) = convert::convert(value, &Type::Number) else {
+        return bad_expansion(expr, "The `count` value must be a whole number.", "Give a number, 0 or more.");
+    };
+    match number.kind() {
+        ValueKind::Unknown(u) => {
+            (Keys::Unknown { causes: u.causes.clone(), counted: true }, Diagnostics::new())
+        }
+        ValueKind::Number(n) => match n.to_u64() {
+            Some(n) => (Keys::Count(n), Diagnostics::new()),
+            None => bad_expansion(
+                expr,
+                "The `count` value must be a whole number, 0 or more.",
+                "Give a number, 0 or more.",
+            ),
+        },
+        _ => bad_expansion(expr, "The `count` value is null.", "Give a number, 0 or more."),
+    }
+}
+
+fn each_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
+    if let Some(bad) = check_key_marks(value, expr, "for_each") {
+        return bad;
+    }
+    let help = "Give a map, an object, or a set of strings: toset([…]) makes one of a list.";
+    match value.kind() {
+        ValueKind::Unknown(u) => {
+            (Keys::Unknown { causes: u.causes.clone(), counted: false }, Diagnostics::new())
+        }
+        ValueKind::Map(_, items) | ValueKind::Object(items) => {
+            (Keys::Each((**items).clone()), Diagnostics::new())
+        }
+        ValueKind::Set(_, items) => {
+            let mut keys = BTreeMap::new();
+            for item in items.iter() {
+                match item.kind() {
+                    ValueKind::String(s) => keys.insert(s.clone(), item.clone()),
+                    ValueKind::Unknown(_) => {
+                        return (
+                            Keys::Unknown { causes: value.causes(), counted: false },
+                            Diagnostics::new(),
+                        );
+                    }
+                    _ => return bad_expansion(expr, "A `for_each` set must hold strings.", help),
+                };
+            }
+            (Keys::Each(keys), Diagnostics::new())
+        }
+        ValueKind::Null(_) => bad_expansion(expr, "The `for_each` value is null.", help),
+        _ => bad_expansion(expr, &format!("The `for_each` value is a {}.", value.ty().friendly()), help),
+    }
+}
+
+fn enabled_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
+    match convert::convert(value, &Type::Bool).map(Value::into_kind) {
+        Ok(ValueKind::Bool(true)) => (Keys::Single, Diagnostics::new()),
+        Ok(ValueKind::Bool(false)) => (Keys::Off, Diagnostics::new()),
+        Ok(ValueKind::Unknown(u)) => {
+            (Keys::Unknown { causes: u.causes.clone(), counted: false }, Diagnostics::new())
+        }
+        _ => bad_expansion(expr, "The `enabled` value must be true or false.", "Give a bool."),
+    }
+}
+
+/// Gives minted parts that have no recipe yet the one that this expression is.
+fn with_residual(value: Value, expr: &Expr, scope: &Scope<'_>) -> Value {
+    if !value.deep_marks().minted {
+        return value;
+    }
+    let mut missing = Vec::new();
+    value.walk_paths(&AttrPath::root(), &mut |path, v| {
+        if v.marks().minted && v.as_unknown().is_some_and(|u| u.residual.is_none()) {
+            missing.push(path.clone());
+        }
+    });
+    let mut inputs = BTreeMap::new();
+    for reference in expr.references() {
+        let Ok((input, taken)) = eval::Scope::resolve(scope, &reference) else { return value };
+        // An input that is not ready yet leaves the whole without a recipe: it is deferred.
+        let waits = input.as_unknown().is_some_and(|u| u.residual.is_none()) && !input.marks().minted;
+        if waits {
+            return value;
+        }
+        inputs.insert(reference_text(&reference, taken), input);
+    }
+    missing.iter().fold(value, |v, path| {
+        let residual =
+            Residual::Expr { text: expr.source_text(), inputs: inputs.clone(), path: path.clone() };
+        attach(&v, &path.0, &Arc::new(residual))
+    })
+}
+
+fn attach(value: &Value, path: &[groma_types::Step], residual: &Arc<Residual>) -> Value {
+    use groma_types::Step;
+    let Some((first, rest)) = path.split_first() else {
+        let Some(u) = value.as_unknown() else { return value.clone() };
+        return Value::from(Unknown { residual: Some(residual.clone()), ..u.clone() }).mark(value.marks());
+    };
+    match (first, value.kind()) {
+        (Step::Attr(name) | Step::Key(name), _) => match value.get(name) {
+            Some(inner) => value.with_attr(name, attach(inner, rest, residual)),
+            None => value.clone(),
+        },
+        (Step::Index(i), ValueKind::List(e, items)) => {
+            let one = |(at, v): (usize, &Value)| if at == *i { attach(v, rest, residual) } else { v.clone() };
+            Value::list(e.clone(), items.iter().enumerate().map(one).collect()).mark(value.marks())
+        }
+        (Step::Index(i), ValueKind::Tuple(items)) => {
+            let one = |(at, v): (usize, &Value)| if at == *i { attach(v, rest, residual) } else { v.clone() };
+            Value::tuple(items.iter().enumerate().map(one).collect()).mark(value.marks())
+        }
+        _ => value.clone(),
+    }
+}
+
+/// The text of a reference's first steps: the key of a residual's inputs.
+fn reference_text(reference: &Reference, steps: usize) -> Arc<str> {
+    let short = Reference {
+        root: reference.root.clone(),
+        steps: reference.steps[..steps].to_vec(),
+        span: reference.span,
+    };
+    short.to_string().into()
+}
+
+/// Evaluates a residual over inputs that are resolved now.
+pub struct ResidualScope<'a> {
+    pub inputs: &'a BTreeMap<Arc<str>, Value>,
+    pub functions: &'a dyn FunctionHost,
+}
+
+impl eval::Scope for ResidualScope<'_> {
+    fn resolve(&self, reference: &Reference) -> Result<(Value, usize), Diagnostics> {
+        for steps in (0..=reference.steps.len()).rev() {
+            if let Some(value) = self.inputs.get(&reference_text(reference, steps)) {
+                return Ok((value.clone(), steps));
+            }
+        }
+        Err(Diagnostic::error("G0499", "A recipe names a value that it does not hold")
+            .at(reference.span, "")
+            .into())
+    }
+
+    fn host(&self) -> &dyn FunctionHost {
+        self.functions
+    }
+}
+
+impl eval::Scope for Scope<'_> {
+    fn resolve(&self, reference: &Reference) -> Result<(Value, usize), Diagnostics> {
+        let module = &self.place.module;
+        let Some(declared) = self.eval.module(module) else {
+            return Ok((Value::unknown(Type::Dynamic), reference.steps.len()));
+        };
+        match targets::target(declared, reference).map_err(Diagnostics::from)? {
+            Target::Variable(name) => Ok((self.eval.variable(self.values, module, &name)?, 1)),
+            Target::Local(name) => Ok((self.eval.local(self.values, module, &name)?, 1)),
+            Target::Resource(id) => Ok(self.resource(&id, reference)),
+            Target::Module { call, .. } => self.module_value(&call, reference),
+            Target::Each => self.each(reference),
+            Target::Count => match &self.place.key {
+                Some(InstanceKey::Int(i)) => {
+                    Ok((Value::number(groma_types::Number::from(usize::try_from(*i).unwrap_or(0))), 1))
+                }
+                _ => Ok((Value::unknown(Type::Number), 1)),
+            },
+            Target::Path => Ok((self.path(declared, reference), 1)),
+            Target::Terraform => Ok((Value::string(self.eval.workspace.clone()), 1)),
+            Target::SelfObject => {
+                Ok((self.place.this.clone().unwrap_or_else(|| Value::unknown(Type::Dynamic)), 0))
+            }
+        }
+    }
+
+    fn host(&self) -> &dyn FunctionHost {
+        &*self.eval.functions
+    }
+}
+
+fn step_name(reference: &Reference, at: usize) -> Option<&Arc<str>> {
+    match reference.steps.get(at) {
+        Some(RefStep::Attr(name)) => Some(name),
+        _ => None,
+    }
+}
+
+impl Scope<'_> {
+    fn each(&self, reference: &Reference) -> Result<(Value, usize), Diagnostics> {
+        let key = match &self.place.key {
+            Some(InstanceKey::Str(k)) => Value::string(k.clone()),
+            _ => Value::unknown(Type::String),
+        };
+        if step_name(reference, 0).is_some_and(|n| &**n == "key") {
+            return Ok((key, 1));
+        }
+        Ok((self.place.each_value.clone().unwrap_or_else(|| Value::unknown(Type::Dynamic)), 1))
+    }
+
+    fn path(&self, module: &Module, reference: &Reference) -> Value {
+        let shown = |dir: &std::path::Path| {
+            let text = dir.to_string_lossy().to_string();
+            if text.is_empty() { ".".to_string() } else { text }
+        };
+        match step_name(reference, 0).map(|n| &**n) {
+            Some("module") => Value::string(shown(&module.dir)),
+            Some("root") => Value::string(shown(&self.eval.config.root_dir)),
+            _ => Value::string(self.eval.cwd.clone()),
+        }
+    }
+
+    /// A resource: an instance where the reference has its key, else the whole block.
+    fn resource(&self, id: &BlockId, reference: &Reference) -> (Value, usize) {
+        let named = if id.mode == Mode::Managed { 1 } else { 2 };
+        let address = ResourceAddr {
+            module: self.place.module.clone(),
+            mode: id.mode,
+            kind: id.kind.clone(),
+            name: id.name.clone(),
+        };
+        let Some(block) = self.values.block(&address) else {
+            let cause = Cause::Node(Address::Resource(address));
+            return (Value::unknown_because(Type::Dynamic, [cause]), named);
+        };
+        let key = match reference.steps.get(named) {
+            Some(RefStep::Index(key)) => Some(key.clone()),
+            _ => None,
+        };
+        if key.is_some()
+            && let Some(value) = block.instances.get(&key)
+        {
+            return (value.clone(), named + 1);
+        }
+        (block.whole(&address), named)
+    }
+
+    /// `module.name`, `module.name[key]` or one of its outputs.
+    fn module_value(&self, call: &Arc<str>, reference: &Reference) -> Result<(Value, usize), Diagnostics> {
+        let parent = &self.place.module;
+        let Some(declared) = self.eval.module(parent).and_then(|m| m.calls.get(call)) else {
+            return Ok((Value::unknown(Type::Dynamic), 1));
+        };
+        let (keys, diagnostics) = self.eval.call_keys(self.values, parent, declared);
+        if diagnostics.has_errors() {
+            return Err(diagnostics);
+        }
+        if let Keys::Unknown { causes, .. } = &keys {
+            return Ok((Value::unknown_because(Type::Dynamic, causes.iter().cloned()), 1));
+        }
+        let (key, taken) = match (&keys, reference.steps.get(1)) {
+            (Keys::Single, _) => (Some(None), 1),
+            (_, Some(RefStep::Index(key))) if keys.contains(Some(key)) => (Some(Some(key.clone())), 2),
+            _ => (None, 1),
+        };
+        let Some(key) = key else { return Ok((self.all_instances(call, &keys)?, 1)) };
+        let child = parent.child(call, key);
+        match step_name(reference, taken) {
+            Some(output) if self.eval.module(&child).is_some_and(|m| m.outputs.contains_key(output)) => {
+                Ok((self.eval.output(self.values, &child, output)?, taken + 1))
+            }
+            _ => Ok((self.outputs(&child)?, taken)),
+        }
+    }
+
+    fn outputs(&self, child: &ModuleAddr) -> Result<Value, Diagnostics> {
+        let names = self
+            .eval
+            .module(child)
+            .map(|m| m.outputs.keys().cloned().collect::<Vec<_>>())
+            .unwrap_or_default();
+        let pairs = names.into_iter().map(|n| Ok((n.clone(), self.eval.output(self.values, child, &n)?)));
+        Ok(Value::object(pairs.collect::<Result<Vec<_>, Diagnostics>>()?))
+    }
+
+    fn all_instances(&self, call: &Arc<str>, keys: &Keys) -> Result<Value, Diagnostics> {
+        let child = |key| self.outputs(&self.place.module.child(call, key));
+        match keys {
+            Keys::Count(n) => {
+                let items = (0..*n).map(|i| child(Some(InstanceKey::Int(i)))).collect::<Result<_, _>>()?;
+                Ok(Value::tuple(items))
+            }
+            Keys::Each(map) => {
+                let pairs = map.keys().map(|k| Ok((k.clone(), child(Some(InstanceKey::Str(k.clone())))?)));
+                Ok(Value::object(pairs.collect::<Result<Vec<_>, Diagnostics>>()?))
+            }
+            Keys::Single => child(None),
+            Keys::Off | Keys::Unknown { .. } => Ok(Value::NULL),
+        }
+    }
+}

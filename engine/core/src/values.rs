@@ -1,0 +1,165 @@
+//! The results that evaluation builds on: root variables, expansions and the values of resource instances, as far
+//! as they are known.
+//!
+//! Invariant: a wholly known result never becomes another one, except after a surprise, which raises `generation`.
+
+use groma_types::schema::Block;
+use groma_types::value::Cause;
+use groma_types::{Address, InstanceKey, Marks, ResourceAddr, Type, Unknown, Value, ValueKind};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The instances of a block or a module call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Keys {
+    /// One without a key.
+    Single,
+    /// `enabled = false`: none, and no key either.
+    Off,
+    Count(u64),
+    /// Keys with `each.value`.
+    Each(BTreeMap<Arc<str>, Value>),
+    /// Not known yet; `count` or `for_each` by the flag.
+    Unknown {
+        causes: BTreeSet<Cause>,
+        counted: bool,
+    },
+}
+
+impl Keys {
+    pub fn list(&self) -> Vec<Option<InstanceKey>> {
+        match self {
+            Keys::Single => vec![None],
+            Keys::Off | Keys::Unknown { .. } => Vec::new(),
+            Keys::Count(n) => (0..*n).map(|i| Some(InstanceKey::Int(i))).collect(),
+            Keys::Each(map) => map.keys().map(|k| Some(InstanceKey::Str(k.clone()))).collect(),
+        }
+    }
+
+    pub fn contains(&self, key: Option<&InstanceKey>) -> bool {
+        match (self, key) {
+            (Keys::Single, None) => true,
+            (Keys::Count(n), Some(InstanceKey::Int(i))) => i < n,
+            (Keys::Each(map), Some(InstanceKey::Str(k))) => map.contains_key(k),
+            _ => false,
+        }
+    }
+
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Keys::Unknown { .. })
+    }
+
+    pub fn causes(&self) -> BTreeSet<Cause> {
+        if let Keys::Unknown { causes, .. } = self { causes.clone() } else { BTreeSet::new() }
+    }
+
+    /// `each.value` of a key.
+    pub fn each_value(&self, key: &str) -> Option<&Value> {
+        if let Keys::Each(map) = self { map.get(key) } else { None }
+    }
+}
+
+/// A resource block in a module instance, as far as known.
+#[derive(Clone, Debug)]
+pub struct BlockValue {
+    pub keys: Keys,
+    pub instances: BTreeMap<Option<InstanceKey>, Value>,
+}
+
+impl BlockValue {
+    /// The value that a reference to the whole block has.
+    pub fn whole(&self, address: &ResourceAddr) -> Value {
+        let waiting =
+            || Value::unknown_because(Type::Dynamic, [Cause::Node(Address::Resource(address.clone()))]);
+        let get = |key: &Option<InstanceKey>| self.instances.get(key).cloned().unwrap_or_else(waiting);
+        match &self.keys {
+            Keys::Single => get(&None),
+            Keys::Off => Value::NULL,
+            Keys::Count(n) => Value::tuple((0..*n).map(|i| get(&Some(InstanceKey::Int(i)))).collect()),
+            Keys::Each(map) => {
+                Value::object(map.keys().map(|k| (k.clone(), get(&Some(InstanceKey::Str(k.clone()))))))
+            }
+            Keys::Unknown { causes, .. } => {
+                let refine = groma_types::Refinements { not_null: true, ..Default::default() };
+                Unknown { refine, causes: causes.clone(), ..Unknown::of(Type::Dynamic) }.into()
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    pub inputs: BTreeMap<Arc<str>, Value>,
+    blocks: BTreeMap<ResourceAddr, BlockValue>,
+    /// Raised by every change, so that results over unknowns are made anew.
+    epoch: u64,
+    /// Raised by surprises, so that known results are made anew too.
+    generation: u64,
+}
+
+impl Values {
+    pub fn new(inputs: BTreeMap<Arc<str>, Value>) -> Values {
+        Values { inputs, ..Values::default() }
+    }
+
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub fn block(&self, address: &ResourceAddr) -> Option<&BlockValue> {
+        self.blocks.get(address)
+    }
+
+    pub fn set_block(&mut self, address: ResourceAddr, value: BlockValue) {
+        self.epoch += 1;
+        self.blocks.insert(address, value);
+    }
+
+    pub fn set_instance(&mut self, address: &ResourceAddr, key: Option<InstanceKey>, value: Value) {
+        self.epoch += 1;
+        if let Some(block) = self.blocks.get_mut(address) {
+            block.instances.insert(key, value);
+        }
+    }
+
+    /// Forgets everything that was concluded from earlier values.
+    pub fn surprise(&mut self) {
+        self.epoch += 1;
+        self.generation += 1;
+    }
+
+    pub fn blocks(&self) -> impl Iterator<Item = (&ResourceAddr, &BlockValue)> {
+        self.blocks.iter()
+    }
+}
+
+/// Marks what the schema calls sensitive, at every depth.
+pub fn apply_schema_marks(value: &Value, block: &Block) -> Value {
+    let ValueKind::Object(attrs) = value.kind() else { return value.clone() };
+    let marked = attrs.iter().map(|(name, v)| {
+        let v = if block.attrs.get(name).is_some_and(|a| a.sensitive) {
+            v.clone().mark(Marks::SENSITIVE)
+        } else if let Some(nested) = block.blocks.get(name) {
+            mark_nested(v, &nested.block)
+        } else {
+            v.clone()
+        };
+        (name.clone(), v)
+    });
+    Value::object(marked).mark(value.marks())
+}
+
+fn mark_nested(value: &Value, block: &Block) -> Value {
+    let each = |v: &Value| apply_schema_marks(v, block);
+    let marked = match value.kind() {
+        ValueKind::List(e, items) => Value::list(e.clone(), items.iter().map(each).collect()),
+        ValueKind::Set(e, items) => Value::set(e.clone(), items.iter().map(each).collect()),
+        ValueKind::Map(e, items) => Value::map(e.clone(), items.iter().map(|(k, v)| (k.clone(), each(v)))),
+        ValueKind::Object(_) => each(value),
+        _ => return value.clone(),
+    };
+    marked.mark(value.marks())
+}
