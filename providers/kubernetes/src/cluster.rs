@@ -266,6 +266,30 @@ impl Cluster {
         }
     }
 
+    /// Waits for the default service account of a new namespace, where that is wanted.
+    async fn await_account(
+        &self,
+        target: &Target,
+        attributes: &Value,
+        mut deadline: Deadline<'_>,
+    ) -> Result<(), ProviderError> {
+        let wanted = attributes.get("wait_for_default_service_account").and_then(Value::as_bool);
+        if target.resource.kind != "Namespace" || wanted != Some(true) {
+            return Ok(());
+        }
+        let resource = Resource::new("", "v1", "ServiceAccount", "serviceaccounts", true);
+        let account = Target { resource, namespace: Some(target.name.clone()), name: "default".into() };
+        while self.client.get(&account).await?.is_none() {
+            let what = "the default service account";
+            deadline.ctx.waiting(what);
+            if deadline.is_over() {
+                return Err(deadline.timed_out(target, what));
+            }
+            deadline.pause().await?;
+        }
+        Ok(())
+    }
+
     /// What pods say while a rollout goes on.
     async fn trouble(&self, goal: &Goal, target: &Target, live: &Json) -> Option<wait::Trouble> {
         let rollout = matches!(goal, Goal::Rollout | Goal::Shows { rollout: true, .. });
@@ -518,6 +542,8 @@ impl Configured for Cluster {
         ctx.made(Made { attributes, private: private_of(&live), operation: None }).await;
         let goal = self.goal(&handled, &request.planned);
         let done = self.converge(&goal, &target, Some(live), deadline).await?;
+        let deadline = Deadline::new(ctx, request.timeouts.create);
+        self.await_account(&target, &request.planned, deadline).await?;
         self.object(&handled, &done, Some(&request.planned))
     }
 
@@ -589,6 +615,7 @@ impl Configured for Cluster {
         }
         let goal = self.goal(&handled, attributes);
         let done = self.converge(&goal, &target, Some(live), Deadline::new(ctx, limit)).await?;
+        self.await_account(&target, attributes, Deadline::new(ctx, limit)).await?;
         Ok(Read::Present(self.object(&handled, &done, Some(attributes))?))
     }
 

@@ -251,15 +251,19 @@ fn selector_query(selector: &Json) -> String {
 pub(crate) async fn pods(client: &Client, target: &Target, live: &Json) -> Option<Trouble> {
     let namespace = target.namespace.as_deref();
     let mut query = selector_query(&live["spec"]["selector"]);
-    if target.resource.kind == "Deployment"
-        && let Some(hash) = template_hash(client, target, live, &query).await
-    {
-        query = format!("{query},pod-template-hash={hash}");
+    // Pods that may be of an older template are reported but not blamed.
+    let mut present = true;
+    if target.resource.kind == "Deployment" {
+        match template_hash(client, target, live, &query).await {
+            Some(hash) => query = format!("{query},pod-template-hash={hash}"),
+            None => present = count(live, "/metadata/generation") <= 1,
+        }
     }
     let params = ListParams::default().labels(&query);
     let pods = client.list(&core("Pod", "pods"), namespace, params).await.ok()?;
-    let present = pods.iter().filter(|p| !crate::client::is_terminating(p));
-    let mut worst = present.filter_map(trouble).max_by_key(|t| t.hopeless)?;
+    let staying = pods.iter().filter(|p| !crate::client::is_terminating(p));
+    let mut worst = staying.filter_map(trouble).max_by_key(|t| t.hopeless)?;
+    worst.hopeless &= present;
     if worst.crashed
         && let Some(log) = last_log(client, namespace.unwrap_or_default(), &worst).await
     {
