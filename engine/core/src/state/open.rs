@@ -62,8 +62,15 @@ impl OpenReport {
             lines.push(format!("the last run did not end by itself: {owner}"));
         }
         if let Some(Torn { bytes, file }) = &self.torn {
-            let kept = file.as_ref().map(|f| format!(", kept in {}", f.display())).unwrap_or_default();
-            lines.push(format!("the last write to the state was cut off: {bytes} bytes set aside{kept}"));
+            lines.push(match file {
+                Some(file) => format!(
+                    "the last write to the state was cut off: {bytes} bytes set aside in {}",
+                    file.display()
+                ),
+                None => format!(
+                    "the last write to the state is not whole (cut off, or going on now): {bytes} bytes not read"
+                ),
+            });
         }
         let count = |kind: SealErrorKind| self.lost.iter().filter(|l| l.why == kind).count();
         let places: BTreeSet<&str> = self.lost.iter().map(|l| l.scope.as_str()).collect();
