@@ -87,26 +87,37 @@ fn convert_at(value: &Value, ty: &Type, at: &AttrPath) -> Result<Value, ConvertE
     Ok(bare.mark(marks))
 }
 
-/// A collection whose element type depends on elements of which not even the type is known.
+/// A collection that can not be told although its parts are there: its element type depends on parts of
+/// which not even the type is known, or its order on elements of a set that are not known.
 fn open_collection(value: &Value, ty: &Type) -> Option<Value> {
     let (Type::List(e) | Type::Set(e) | Type::Map(e)) = ty else { return None };
-    let kind = match (ty, value.kind()) {
-        (Type::List(_), ValueKind::Tuple(_)) => Type::list,
-        (Type::Set(_), ValueKind::Tuple(_)) => Type::set,
-        (Type::Map(_), ValueKind::Object(_)) => Type::map,
-        _ => return None,
+    let count = value.as_seq().map(<[Value]>::len).or_else(|| value.as_map().map(BTreeMap::len))?;
+    let from_set = matches!(value.kind(), ValueKind::Set(..));
+    let unordered = from_set && matches!(ty, Type::List(_)) && !value.is_wholly_known();
+    let structural = matches!(value.kind(), ValueKind::Tuple(_) | ValueKind::Object(_));
+    let untyped = structural && e.has_dynamic() && is_untyped(value);
+    if !(unordered || untyped) || !can_convert(&value.ty(), ty) {
+        return None;
+    }
+    let element =
+        if untyped { Type::Dynamic } else { result_type(&value.ty(), ty).element().unwrap_or(Type::Dynamic) };
+    let merging = from_set || matches!(ty, Type::Set(_));
+    let len_min = if merging { count.min(1) } else { count };
+    let refine = Refinements { not_null: true, prefix: None, len_min, len_max: Some(count) };
+    let ty = match ty {
+        Type::List(_) => Type::list(concrete(&element)),
+        Type::Set(_) => Type::set(concrete(&element)),
+        _ => Type::map(concrete(&element)),
     };
-    let of_no_type = |v: &Value| v.as_unknown().is_some_and(|u| u.ty == Type::Dynamic);
-    let count = match value.kind() {
-        ValueKind::Tuple(items) => items.iter().any(of_no_type).then_some(items.len()),
-        ValueKind::Object(attrs) => attrs.values().any(of_no_type).then_some(attrs.len()),
-        _ => None,
-    };
-    let len_max = count.filter(|_| e.has_dynamic())?;
-    let len_min = if matches!(ty, Type::Set(_)) { len_max.min(1) } else { len_max };
-    let refine = Refinements { not_null: true, prefix: None, len_min, len_max: Some(len_max) };
-    let unknown = Unknown { ty: kind(Type::Dynamic), refine, causes: value.causes(), residual: None };
+    let unknown = Unknown { ty, refine, causes: value.causes(), residual: None };
     Some(Value::from(unknown).mark(value.deep_marks()))
+}
+
+/// Whether the type of some unknown part is not known.
+pub fn is_untyped(value: &Value) -> bool {
+    let mut untyped = false;
+    value.walk(&mut |v| untyped |= v.as_unknown().is_some_and(|u| u.ty.has_dynamic()));
+    untyped
 }
 
 /// Which element has which mark can not be kept where elements are merged: the whole set takes them.

@@ -47,6 +47,14 @@ impl Type {
         matches!(self, Type::List(_) | Type::Set(_) | Type::Map(_))
     }
 
+    /// The type of the elements of a collection.
+    pub fn element(&self) -> Option<Type> {
+        match self {
+            Type::List(e) | Type::Set(e) | Type::Map(e) => Some((**e).clone()),
+            _ => None,
+        }
+    }
+
     pub fn is_primitive(&self) -> bool {
         matches!(self, Type::Bool | Type::Number | Type::String)
     }
