@@ -125,6 +125,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// The text of a constant string.
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match self {
+            Kind::Literal(value) => value.as_str(),
+            _ => None,
+        }
+    }
+
     /// Calls `visit` with each child in the order of writing.
     pub(crate) fn children(&self, visit: &mut dyn FnMut(Id)) {
         match self {

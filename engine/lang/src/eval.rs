@@ -292,6 +292,10 @@ impl<'a> Eval<'a> {
                 values.push(value);
                 return Some((Arguments::Unknown(Heritage::deep(&values)), spans));
             }
+            if matches!(value.kind(), ValueKind::Set(..)) && !value.is_wholly_known() {
+                values.push(value);
+                return Some((Arguments::Unknown(Heritage::deep(&values)), spans));
+            }
             let Some(items) = value.as_seq() else {
                 let why = if value.is_null() {
                     "must not be null"

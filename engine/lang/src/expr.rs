@@ -71,6 +71,11 @@ impl Expr {
         &self.tree
     }
 
+    #[cfg(test)]
+    pub(crate) fn root(&self) -> Id {
+        self.root
+    }
+
     pub(crate) fn kind(&self) -> &Kind {
         self.tree.kind(self.root)
     }

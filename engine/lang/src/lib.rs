@@ -11,6 +11,8 @@ pub mod functions;
 mod lexer;
 mod parser;
 mod print;
+#[cfg(test)]
+mod soundness;
 pub mod text;
 pub mod types_syntax;
 mod unknown;

@@ -173,11 +173,13 @@ fn write_intro(out: &mut String, expr: &Expr, f: &For) {
 }
 
 fn write_key(out: &mut String, key: &Expr) {
-    match key.as_literal() {
-        Some(value) => match value.as_str() {
-            Some(name) if is_ident(name) && name != "for" => out.push_str(name),
-            _ => write_value(out, value),
-        },
+    match key.as_literal().and_then(Value::as_str) {
+        Some(name) if is_ident(name) && name != "for" => out.push_str(name),
+        Some(name) => {
+            out.push('"');
+            escape(out, name);
+            out.push('"');
+        }
         None => {
             out.push('(');
             write_expr(out, key, LOOSE);
@@ -189,7 +191,23 @@ fn write_key(out: &mut String, key: &Expr) {
 /// The inside of a quoted template.
 fn write_template(out: &mut String, expr: &Expr) {
     match expr.kind() {
-        Kind::Template(parts) => parts.iter().for_each(|p| write_template(out, &expr.at(*p))),
+        Kind::Template(parts) => {
+            if parts.first().is_some_and(|p| is_empty(&expr.at(*p))) {
+                // Keeps a single interpolation a string.
+                out.push_str("${\"\"}");
+            }
+            for part in parts.iter().map(|p| expr.at(*p)) {
+                match part.kind() {
+                    // A template inside an interpolation is a string of its own.
+                    Kind::Template(_) => {
+                        out.push_str("${");
+                        write_expr(out, &part, LOOSE);
+                        out.push('}');
+                    }
+                    _ => write_template(out, &part),
+                }
+            }
+        }
         Kind::Literal(value) if value.as_str().is_some() => {
             escape(out, value.as_str().unwrap_or_default());
         }

@@ -4,7 +4,7 @@ use super::Eval;
 use crate::ast::{Binary, Id, Unary};
 use crate::expr::Expr;
 use crate::unknown::{Heritage, equal, length_bounds, never_null};
-use groma_types::convert::{convert, unify};
+use groma_types::convert::{convert, is_untyped, unify};
 use groma_types::{Diagnostic, Number, Refinements, Span, Type, Value, ValueKind};
 use std::sync::Arc;
 
@@ -136,7 +136,8 @@ fn common_type(yes: &Value, no: &Value) -> Option<Type> {
         return Some(yes.ty());
     }
     let (a, b) = (yes.ty(), no.ty());
-    if a == Type::Dynamic || b == Type::Dynamic {
+    // While a type is open the arm that is taken stays as it is, like in Terraform.
+    if a == Type::Dynamic || b == Type::Dynamic || is_untyped(yes) || is_untyped(no) {
         return Some(Type::Dynamic);
     }
     unify(&[a, b])

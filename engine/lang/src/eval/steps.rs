@@ -214,6 +214,11 @@ impl Eval<'_> {
             ValueKind::Tuple(items) => {
                 heritage.known(Value::tuple(items.iter().map(|v| self.each(expr, each, v)).collect()))
             }
+            ValueKind::Set(e, _) if !value.is_wholly_known() => {
+                let element = self.each_type(expr, each, e);
+                let (min, max) = length_bounds(&value);
+                Heritage::deep([&value]).sized(Type::list(element), min, max)
+            }
             ValueKind::List(e, items) | ValueKind::Set(e, items) => {
                 let made: Vec<Value> = items.iter().map(|v| self.each(expr, each, v)).collect();
                 let element = match made.first() {

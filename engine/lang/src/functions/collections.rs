@@ -3,7 +3,7 @@
 use super::{Outcome, bad_arg, fail, items};
 use crate::eval::FunctionHost;
 use crate::unknown::{Heritage, equal, length_bounds, never_null};
-use groma_types::convert::{convert, unify};
+use groma_types::convert::{convert, is_untyped, unify};
 use groma_types::{Type, Value, ValueKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ pub(super) fn chunklist(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 
 pub(super) fn coalesce(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let heritage = Heritage::deep(args);
-    if args.iter().any(is_open) {
+    if args.iter().any(is_untyped) {
         return Ok(heritage.maybe_null(Type::Dynamic));
     }
     let types: Vec<Type> = args.iter().map(Value::ty).collect();
@@ -147,7 +147,7 @@ pub(super) fn concat(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     }
     let lists: Option<Vec<Type>> =
         args.iter().map(|a| if let Type::List(e) = a.ty() { Some((*e).clone()) } else { None }).collect();
-    let common = lists.and_then(|types| unify(&types));
+    let common = lists.filter(|_| !args.iter().any(is_untyped)).and_then(|types| unify(&types));
     if open {
         let bounds: Vec<_> = args.iter().map(length_bounds).collect();
         let min = bounds.iter().map(|b| b.0).sum();

@@ -49,8 +49,9 @@ pub(super) fn nonsensitive(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 
 pub(super) fn issensitive(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let marks = args[0].marks();
-    if args[0].is_unknown() && !marks.sensitive {
-        // A provider may still mark what it gives.
+    // A provider may still mark what it gives, and what has no type yet has the marks of all it may be.
+    let open = args[0].as_unknown().is_some_and(|u| !marks.sensitive || u.ty == Type::Dynamic);
+    if open {
         return Ok(Heritage::shallow(args).unknown(Type::Bool));
     }
     Ok(Value::bool(marks.sensitive))

@@ -340,6 +340,9 @@ pub(super) fn formatlist(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let mut length: Option<usize> = None;
     for (i, arg) in args.iter().enumerate().skip(1) {
         let sequence = matches!(arg.ty(), Type::List(_) | Type::Set(_) | Type::Tuple(_));
+        if matches!(arg.ty(), Type::Set(_)) && !arg.is_wholly_known() {
+            return Ok(heritage.unknown(list));
+        }
         match arg.as_seq() {
             Some(items) => match length {
                 Some(n) if n != items.len() => {

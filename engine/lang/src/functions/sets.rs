@@ -3,7 +3,7 @@
 use super::{Outcome, bad_arg, fail, items};
 use crate::eval::FunctionHost;
 use crate::unknown::Heritage;
-use groma_types::convert::{convert, unify};
+use groma_types::convert::{convert, is_untyped, unify};
 use groma_types::{Type, Value};
 
 /// Sets of one element type, or the result where they are not wholly known.
@@ -16,6 +16,9 @@ enum Aligned {
 fn aligned(args: &[Value]) -> Result<Aligned, super::FunctionError> {
     let types: Vec<Type> =
         args.iter().map(|a| if let Type::Set(e) = a.ty() { (*e).clone() } else { Type::Dynamic }).collect();
+    if args.iter().any(is_untyped) {
+        return Ok(Aligned::Unknown(Heritage::deep(args).unknown(Type::set(Type::Dynamic))));
+    }
     let Some(element) = unify(&types) else { return fail("all sets must have the same element type") };
     if !args.iter().all(Value::is_wholly_known) {
         return Ok(Aligned::Unknown(Heritage::deep(args).unknown(Type::set(element))));

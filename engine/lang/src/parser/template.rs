@@ -80,8 +80,7 @@ impl Parser<'_> {
             flush_indent(&mut pieces);
         }
         self.at = marker_end;
-        let built = self.build(pieces, open.start)?;
-        Ok(built)
+        self.build(pieces, open.start)
     }
 
     fn template(&mut self, start: usize, ends: Ends) -> Parsed<Id> {
@@ -294,14 +293,63 @@ impl Parser<'_> {
         let mut pieces = meld(pieces).into_iter().peekable();
         let mut parts = Vec::new();
         while let Some(piece) = pieces.next() {
-            parts.push((self.part(piece, &mut pieces, end)?, ()));
+            parts.push(self.part(piece, &mut pieces, end)?);
         }
-        let ids: Vec<Id> = parts.into_iter().map(|(part, ())| part).collect();
-        match ids.as_slice() {
-            [] => Ok(self.add(Kind::Literal(Value::string("")), start)),
-            [one] if !matches!(self.tree.kind(*one), Kind::TemplateIf(..) | Kind::TemplateFor(_)) => Ok(*one),
-            _ => Ok(self.add(Kind::Template(ids), start)),
+        let whole = self.text.span(start, self.at);
+        let single = parts.len() == 1;
+        let parts = self.join_literals(parts);
+        match parts.as_slice() {
+            [] => Ok(self.tree.push(Kind::Literal(Value::string("")), whole)),
+            [one] if matches!(self.tree.kind(*one), Kind::TemplateIf(..) | Kind::TemplateFor(_)) => {
+                Ok(self.tree.push(Kind::Template(parts), whole))
+            }
+            [one] if single || self.is_text(*one) => {
+                if matches!(self.tree.kind(*one), Kind::Literal(_)) {
+                    self.tree.spans[*one as usize] = whole;
+                }
+                Ok(*one)
+            }
+            // Something empty stood beside the only interpolation: the result is a string all the same.
+            [one] => {
+                let empty = self.tree.push(Kind::Literal(Value::string("")), whole);
+                Ok(self.tree.push(Kind::Template(vec![empty, *one]), whole))
+            }
+            _ => Ok(self.tree.push(Kind::Template(parts), whole)),
         }
+    }
+
+    fn is_text(&self, id: Id) -> bool {
+        matches!(self.tree.kind(id), Kind::Literal(value) if value.as_str().is_some())
+    }
+
+    /// Joins constant strings that stand side by side, also interpolated ones, and drops empty ones.
+    fn join_literals(&mut self, parts: Vec<Id>) -> Vec<Id> {
+        let mut out: Vec<Id> = Vec::with_capacity(parts.len());
+        for id in parts {
+            let (Kind::Literal(value), span) = (self.tree.kind(id), self.tree.span(id)) else {
+                out.push(id);
+                continue;
+            };
+            let text = match value.as_str() {
+                Some("") => continue,
+                Some(text) => text.to_string(),
+                None => {
+                    out.push(id);
+                    continue;
+                }
+            };
+            match out.last().copied().filter(|last| self.is_text(*last)) {
+                Some(last) => {
+                    let before = self.tree.kind(last).as_text().unwrap_or_default();
+                    let joined: String = format!("{before}{text}").nfc().collect();
+                    let span = self.tree.span(last).to(span);
+                    out.pop();
+                    out.push(self.tree.push(Kind::Literal(Value::string(joined)), span));
+                }
+                None => out.push(id),
+            }
+        }
+        out
     }
 
     fn part(
@@ -394,9 +442,10 @@ impl Parser<'_> {
     /// The content of a directive: always a string, so a single interpolation stays a template.
     fn body(&mut self, parts: Vec<Id>, start: usize, end: usize) -> Id {
         let span = self.text.span(start, end);
+        let parts = self.join_literals(parts);
         match parts.as_slice() {
             [] => self.tree.push(Kind::Literal(Value::string("")), span),
-            [one] if matches!(self.tree.kind(*one), Kind::Literal(v) if v.as_str().is_some()) => *one,
+            [one] if self.is_text(*one) => *one,
             _ => self.tree.push(Kind::Template(parts), span),
         }
     }
