@@ -397,3 +397,7 @@ pub(crate) fn named(attributes: &Value) -> (Option<&str>, Option<&str>) {
     let part = |name| metadata.and_then(|m| m.str_attr(name)).filter(|s| !s.is_empty());
     (part("namespace"), part("name"))
 }
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! The provider's own arguments: their schema, and what they mean for a client.
 
-use groma_provider::{ErrorKind, NetworkPolicy, ProviderError};
+use groma_provider::{Environment, ErrorKind, NetworkPolicy, ProviderError};
 use groma_types::schema::{Attribute, Block, NestedBlock};
 use groma_types::{AttrPath, Type, Value};
 use kube::config::{ExecConfig, ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
@@ -54,15 +54,16 @@ pub(crate) async fn access(
     args: &Value,
     minted_token: bool,
     allow_exec: bool,
-    network: &NetworkPolicy,
+    env: &Environment,
 ) -> Result<Access, ProviderError> {
+    let vars = &env.vars;
     if args.get("insecure").and_then(Value::as_bool) == Some(true) {
         return Err(invalid("insecure", "certificates are always checked: `insecure = true` is refused")
             .help("write the cluster's own CA in `cluster_ca_certificate`; if its certificate has another name, write that in `tls_server_name`"));
     }
     let config = match (args.str_attr("host"), args.str_attr("config_path")) {
         (Some(host), None) => direct(host, args, minted_token)?,
-        (None, Some(path)) => from_file(path, args.str_attr("config_context")).await?,
+        (None, Some(path)) => from_file(&home(path, vars), args.str_attr("config_context")).await?,
         (Some(_), Some(_)) => {
             return Err(invalid("config_path", "`host` and `config_path` both say which cluster is meant")
                 .help("write one of them"));
@@ -78,7 +79,7 @@ pub(crate) async fn access(
         return Err(invalid("exec", "running a command for credentials is not allowed here")
             .help("use a `token`, or allow it by `groma: {allow_exec: [source]}` or -allow-module-exec"));
     }
-    checked(config, network)
+    checked(config, &env.network)
 }
 
 fn direct(host: &str, args: &Value, minted_token: bool) -> Result<kube::Config, ProviderError> {
@@ -95,7 +96,7 @@ fn direct(host: &str, args: &Value, minted_token: bool) -> Result<kube::Config, 
     if exec.is_some() && (token.is_some() || minted_token) {
         return Err(invalid("exec", "`exec` and `token` both give credentials").help("write one of them"));
     }
-    config.auth_info.token = token.map(|t| t.to_string().into());
+    config.auth_info.token = token.map(|t| t.trim().to_string().into());
     config.auth_info.exec = exec.map(exec_config);
     Ok(config)
 }
@@ -146,6 +147,14 @@ fn exec_config(exec: &Value) -> ExecConfig {
         cluster: None,
         install_hint: None,
         other: BTreeMap::new(),
+    }
+}
+
+/// Writes a leading `~` out.
+fn home(path: &str, vars: &BTreeMap<String, String>) -> String {
+    match (path.strip_prefix("~/"), vars.get("HOME")) {
+        (Some(rest), Some(home)) => format!("{home}/{rest}"),
+        _ => path.into(),
     }
 }
 

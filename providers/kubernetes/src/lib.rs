@@ -152,7 +152,7 @@ impl Provider for KubernetesProvider {
     async fn configure(&self, request: Configure) -> Result<Arc<dyn Configured>, ProviderError> {
         let minter = client::token_minter(&request.minted);
         let (args, allow) = (&request.config, self.settings.allow_exec);
-        let access = config::access(args, minter.is_some(), allow, &request.env.network).await?;
+        let access = config::access(args, minter.is_some(), allow, &request.env).await?;
         let client = Client::new(&access, minter, request.env, request.fresh_host)?;
         Ok(Arc::new(Cluster::new(client, self.catalog.clone())))
     }

@@ -61,6 +61,8 @@ pub(crate) struct Field {
     pub(crate) changes_with: &'static [&'static str],
     /// Sent only while the sibling attribute has this value; otherwise it has no meaning.
     pub(crate) when: Option<(&'static str, &'static str)>,
+    /// A map that the API owns as a whole: a key of others in it is a change of ours.
+    pub(crate) whole: bool,
     pub(crate) doc: &'static str,
 }
 
@@ -101,6 +103,7 @@ fn field(name: &'static str, shape: Shape, doc: &'static str) -> Field {
         volatile: false,
         changes_with: &[],
         when: None,
+        whole: false,
         doc,
     }
 }
@@ -190,6 +193,10 @@ impl Field {
     }
     pub(crate) fn when(mut self, sibling: &'static str, value: &'static str) -> Field {
         self.when = Some((sibling, value));
+        self
+    }
+    pub(crate) fn whole(mut self) -> Field {
+        self.whole = true;
         self
     }
     /// Merges a list of objects by these API keys.
@@ -480,6 +487,7 @@ impl Field {
             }
             Shape::Bool => live.as_bool().map_or(Value::null(Type::Bool), Value::bool),
             Shape::Int => number_of(live),
+            Shape::TextMap if self.whole => decode_map(live, None, self.name),
             Shape::TextMap => decode_map(live, guide, self.name),
             Shape::QuantityMap => keep_spelling(&decode_map(live, guide, self.name), guide),
             Shape::TextList => Value::list(Type::String, items().iter().map(text_of).collect()),

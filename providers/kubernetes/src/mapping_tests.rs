@@ -209,7 +209,7 @@ fn what_others_write_is_not_read_as_ours() {
     let live = json!({
         "metadata": {"name": "web", "namespace": "default", "uid": "u-1", "resourceVersion": "7",
             "annotations": {"a": "2", "b": "3", "groma.dev/owner": "me"}, "labels": {"theirs": "x"}},
-        "spec": {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "type": "ClusterIP", "selector": {"app": "web"},
+        "spec": {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "type": "ClusterIP", "selector": {"app": "web", "x": "y"},
             "sessionAffinity": "None", "externalName": "x", "internalTrafficPolicy": "Cluster",
             "ports": [{"port": 443, "protocol": "TCP", "targetPort": 443},
                 {"port": 80, "protocol": "TCP", "targetPort": 80, "nodePort": 30080}]},
@@ -221,6 +221,7 @@ fn what_others_write_is_not_read_as_ours() {
     reads(&["metadata", "0", "uid"], json!("u-1"));
     reads(&["spec", "0", "cluster_ip"], json!("10.0.0.1"));
     reads(&["spec", "0", "external_name"], json!(null));
+    reads(&["spec", "0", "selector"], json!({"app": "web", "x": "y"}));
     reads(
         &["spec", "0", "port"],
         json!([{"app_protocol": null, "name": null, "node_port": 30080, "port": 80,

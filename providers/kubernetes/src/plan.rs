@@ -27,6 +27,7 @@ pub(crate) fn plan(catalog: &Catalog, name: &str, input: PlanInput<'_>) -> Resul
             "Service" => planned = service(planned, prior, input.config),
             _ => {}
         }
+        planned = moved_on(planned, prior);
     }
     Ok(PlanOutput { planned, requires_replace })
 }
@@ -44,6 +45,22 @@ fn planned_id(planned: &Value, namespaced: bool) -> Value {
         (Some(name), _, false) => Value::string(name),
         _ => planned.get("id").cloned().unwrap_or_else(|| Value::unknown(Type::String)),
     }
+}
+
+/// What the API counts up with every change is not known before a change.
+fn moved_on(planned: Value, prior: &Value) -> Value {
+    if planned.unmark_deep().0 == prior.unmark_deep().0 {
+        return planned;
+    }
+    let Some(mut metadata) = block(&planned, "metadata").cloned() else { return planned };
+    for name in ["generation", "resource_version"] {
+        if let Some(old) = metadata.get(name).filter(|v| !v.is_null()) {
+            let unknown = Value::unknown(old.ty());
+            metadata = metadata.with_attr(name, unknown);
+        }
+    }
+    let list = Value::list(metadata.ty(), vec![metadata]);
+    planned.with_attr("metadata", list)
 }
 
 /// The data of a config map that is immutable changes only with the object.
@@ -126,7 +143,8 @@ mod tests {
         let fields = &catalog.kinds[kind].fields;
         let whole = |json: &Json| filled(fields, json).with_attr("id", Value::string("default/web"));
         let config = filled(fields, change);
-        let mut proposed = config.with_attr("id", Value::unknown(Type::String));
+        let id = if prior.is_some() { Value::string("default/web") } else { Value::unknown(Type::String) };
+        let mut proposed = config.with_attr("id", id);
         if let Some(status) = prior.and_then(|p| p.get("status")).filter(|_| proposed.get("status").is_some())
         {
             assert!(status.is_array());
@@ -186,6 +204,17 @@ mod tests {
         assert!(!same(&stack("0.6", "8000", "2")));
         assert!(!same(&stack("500m", "http", "2")));
         assert!(!same(&stack("500m", "8000", "3")));
+    }
+
+    #[test]
+    fn a_change_moves_the_version() {
+        let map = |data: &str, version: Option<&str>| json!({"metadata": {"name": "web", "resource_version": version}, "data": {"a": data}});
+        let prior = map("1", Some("7"));
+        let version = AttrPath::root().attr("metadata").index(0).attr("resource_version");
+        for (change, known) in [(map("1", Some("7")), true), (map("2", Some("7")), false)] {
+            let output = planned("kubernetes_config_map", Some(&prior), &change);
+            assert_eq!(!at(&output, &version).unwrap().is_unknown(), known, "{change}");
+        }
     }
 
     #[test]

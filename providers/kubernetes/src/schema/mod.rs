@@ -123,7 +123,7 @@ pub(crate) fn template_metadata() -> Field {
 pub(crate) fn selector_fields() -> Vec<Field> {
     vec![
         many("match_expressions", "Conditions, all of which must hold.", expression_fields()),
-        text_map("match_labels", "Labels that must have these values."),
+        text_map("match_labels", "Labels that must have these values.").whole(),
     ]
 }
 

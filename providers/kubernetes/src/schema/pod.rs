@@ -26,7 +26,7 @@ pub(crate) fn pod_spec() -> Vec<Field> {
         many("image_pull_secrets", "Secrets for pulling images.", name_only()).keyed(&["name"]).or_computed(),
         containers("init_container", "Containers that run to their end before the others start."),
         text("node_name", "Node to run on, past the scheduler.").or_computed(),
-        text_map("node_selector", "Labels that a node must have."),
+        text_map("node_selector", "Labels that a node must have.").whole(),
         one("os", "Operating system of the pod.", vec![text("name", "`linux` or `windows`.").required()]),
         text("priority_class_name", "Priority class of the pod.").or_computed(),
         many("readiness_gate", "Further conditions of readiness.", readiness_gate()).api("readinessGates"),

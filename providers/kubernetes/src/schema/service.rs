@@ -48,7 +48,7 @@ fn spec() -> Vec<Field> {
         text_set("load_balancer_source_ranges", "Client ranges that the load balancer admits."),
         many("port", "Ports that the Service offers.", port()).api("ports").keyed(&["port", "protocol"]),
         boolean("publish_not_ready_addresses", "Publish pods that are not ready.").default(false),
-        text_map("selector", "Labels of the pods that get the traffic."),
+        text_map("selector", "Labels of the pods that get the traffic.").whole(),
         text("session_affinity", "`ClientIP` or `None`.").default("None"),
         one("session_affinity_config", "Settings of the session affinity.", affinity()).or_computed(),
         text("type", "`ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.").default("ClusterIP"),
