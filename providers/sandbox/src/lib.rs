@@ -19,6 +19,8 @@ mod http;
 mod kube;
 mod server;
 mod sigv4;
+#[cfg(test)]
+mod socket_tests;
 mod store;
 #[cfg(test)]
 mod tests;

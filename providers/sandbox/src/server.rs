@@ -185,6 +185,11 @@ impl Server {
         &self.state.token
     }
 
+    /// The sandbox behind the sockets.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.state.sandbox
+    }
+
     /// Stops, as `client::stop` does.
     pub async fn stop(self) -> Result<(), Error> {
         self.state.stop.send_replace(true);

@@ -67,7 +67,7 @@ impl Bench {
 
     fn eks(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        json_of(reply(self.aws("eks", method, path, &body)))
+        json_of(&reply(self.aws("eks", method, path, &body)))
     }
 
     fn make_role(&self, name: &str, service: &str, policies: &[&str]) -> String {
@@ -163,7 +163,7 @@ impl Bench {
             ],
             body: if body.is_null() { bytes::Bytes::new() } else { body.to_string().into() },
         };
-        json_of(reply(kube::handle(&self.sandbox, uid, &request).unwrap()))
+        json_of(&reply(kube::handle(&self.sandbox, uid, &request).unwrap()))
     }
 
     fn apply(&self, uid: &str, path: &str, manager: &str, body: &Value) -> (u16, Value) {
@@ -184,6 +184,8 @@ impl Bench {
     }
 }
 
+type Line<'a> = (&'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+
 fn reply(outcome: Outcome) -> Reply {
     match outcome {
         Outcome::Reply(reply) | Outcome::Late(_, reply) => reply,
@@ -191,7 +193,7 @@ fn reply(outcome: Outcome) -> Reply {
     }
 }
 
-fn json_of(reply: Reply) -> (u16, Value) {
+fn json_of(reply: &Reply) -> (u16, Value) {
     (reply.status, serde_json::from_slice(&reply.body).unwrap_or_default())
 }
 
@@ -241,7 +243,7 @@ fn roles_and_their_conflicts() {
     let policy = format!("{MANAGED}{CLUSTER_POLICY}");
     let trust = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}"#;
     let role = ("RoleName", "r");
-    let lines: &[(&str, &[(&str, &str)], u16, &str)] = &[
+    let lines: &[Line<'_>] = &[
         ("CreateRole", &[role, ("AssumeRolePolicyDocument", trust)], 409, "EntityAlreadyExists"),
         (
             "CreateRole",

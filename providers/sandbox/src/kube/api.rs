@@ -337,8 +337,11 @@ pub(super) fn call(ctx: &mut Ctx<'_>, uid: &str, target: &Target, request: &Requ
     let params = request.params();
     let dry = params.get("dryRun").is_some_and(|v| v == "All");
     let mut verb = Verb { objects: Objects { ctx, uid }, target, request, params };
-    let known_sub = matches!(target.sub.as_deref(), None | Some("status"));
-    if !known_sub && !(target.sub.as_deref() == Some("log") && target.kind.resource == "pods") {
+    let known_sub = match target.sub.as_deref() {
+        None | Some("status") => true,
+        Some(sub) => sub == "log" && target.kind.resource == "pods",
+    };
+    if !known_sub {
         return Err(status(404, "NotFound", "the server could not find the requested resource", None));
     }
     let answer = match (request.method.as_str(), &target.name) {

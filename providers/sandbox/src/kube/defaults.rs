@@ -123,7 +123,7 @@ fn pod_spec(spec: &mut Value) {
     // The old name of the account follows the new one, and the other way round.
     let account = [&spec["serviceAccountName"], &spec["serviceAccount"]].into_iter().find(|a| a.is_string());
     if let Some(account) = account.cloned() {
-        default(spec, "serviceAccountName", account.clone());
+        default(spec, "serviceAccountName", account);
         spec["serviceAccount"] = spec["serviceAccountName"].clone();
     }
     for list in ["containers", "initContainers"] {

@@ -152,7 +152,7 @@ mod tests {
         let mut new = old.clone();
         merge(&mut new, &json!({"a": {"b": null, "d": 3}, "l": [3]}));
         assert_eq!(new, json!({"a": {"c": 2, "d": 3}, "l": [3]}));
-        let mut new = old.clone();
+        let mut new = old;
         let steps = json!([
             {"op": "test", "path": "/a/b", "value": 1}, {"op": "add", "path": "/l/-", "value": 3},
             {"op": "remove", "path": "/a/c"}, {"op": "replace", "path": "/a/b", "value": 5},

@@ -261,7 +261,7 @@ pub(super) fn update_config(ctx: &mut Ctx<'_>, call: &Call<'_>) -> Answer {
     let sizes = [("MinSize", "minSize"), ("MaxSize", "maxSize"), ("DesiredSize", "desiredSize")];
     let params =
         sizes.iter().filter(|(_, m)| !size[*m].is_null()).map(|(n, m)| (*n, size[*m].to_string())).collect();
-    start(ctx, call, Change { target: &key, kind: "ConfigUpdate", params, patch, takes: 2 * MINUTE })
+    start(ctx, call, &Change { target: &key, kind: "ConfigUpdate", params, patch, takes: 2 * MINUTE })
 }
 
 fn taints(before: &Value, change: &Value) -> Value {
@@ -294,5 +294,5 @@ pub(super) fn update_version(ctx: &mut Ctx<'_>, call: &Call<'_>) -> Answer {
     let nodes = group["api"]["scalingConfig"]["desiredSize"].as_i64().unwrap_or(0);
     let params = vec![("Version", version), ("ReleaseVersion", text(&patch, "releaseVersion"))];
     let takes = (5 + 3 * nodes) * MINUTE;
-    start(ctx, call, Change { target: &key, kind: "VersionUpdate", params, patch, takes })
+    start(ctx, call, &Change { target: &key, kind: "VersionUpdate", params, patch, takes })
 }

@@ -22,7 +22,7 @@ pub(super) struct Change<'a> {
     pub(super) takes: i64,
 }
 
-pub(super) fn start(ctx: &mut Ctx<'_>, call: &Call<'_>, change: Change<'_>) -> Answer {
+pub(super) fn start(ctx: &mut Ctx<'_>, call: &Call<'_>, change: &Change<'_>) -> Answer {
     let id = uuid();
     let params: Vec<Value> =
         change.params.iter().map(|(name, value)| json!({"type": name, "value": value})).collect();
@@ -146,7 +146,7 @@ pub(super) fn cluster_config(ctx: &mut Ctx<'_>, call: &Call<'_>) -> Answer {
         return Err(invalid(text));
     }
     let params = params_of(kind, &patch);
-    start(ctx, call, Change { target: &call.cluster_key(), kind, params, patch, takes })
+    start(ctx, call, &Change { target: &call.cluster_key(), kind, params, patch, takes })
 }
 
 /// What is special about some kinds, and how long each takes.
@@ -240,7 +240,7 @@ pub(super) fn cluster_version(ctx: &mut Ctx<'_>, call: &Call<'_>) -> Answer {
     let params = vec![("Version", new.clone()), ("PlatformVersion", platform_version(&new))];
     let change =
         Change { target: &call.cluster_key(), kind: "VersionUpdate", params, patch, takes: 9 * MINUTE };
-    start(ctx, call, change)
+    start(ctx, call, &change)
 }
 
 pub(super) fn list(ctx: &Ctx<'_>, call: &Call<'_>) -> Answer {
