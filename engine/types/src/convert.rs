@@ -50,7 +50,7 @@ fn convert_at(value: &Value, ty: &Type, at: &AttrPath) -> Result<Value, ConvertE
         | (ValueKind::Bool(_), Type::Bool) => return Ok(value.clone()),
         (ValueKind::Number(n), Type::String) => Value::string(n.to_string()),
         (ValueKind::Bool(b), Type::String) => Value::string(if *b { "true" } else { "false" }),
-        (ValueKind::String(s), Type::Number) => match crate::number::Number::parse(s) {
+        (ValueKind::String(s), Type::Number) => match crate::number::Number::from_text(s) {
             Ok(n) => Value::number(n),
             Err(_) => return fail(at, "a number is required"),
         },

@@ -91,6 +91,29 @@ impl Number {
         Ok(Number::from_big(big.with_rounding::<HalfEven>()))
     }
 
+    /// Reads a number as a conversion of text does: like [`Number::parse`], but with a plus sign, and without
+    /// digits on one side of the point if there are some on the other.
+    ///
+    /// # Errors
+    /// The text is not a number, or its exponent is absurd.
+    pub fn from_text(text: &str) -> Result<Number, NumberError> {
+        let (sign, rest) = match text.strip_prefix('-') {
+            Some(rest) => ("-", rest),
+            None => ("", text.strip_prefix('+').unwrap_or(text)),
+        };
+        let at = rest.find(['e', 'E']).unwrap_or(rest.len());
+        let (mantissa, exponent) = rest.split_at(at);
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        if (whole.is_empty() && fraction.is_empty()) || rest.starts_with(['-', '+']) {
+            return Err(NumberError);
+        }
+        let zero = |digits: &str| if digits.is_empty() { "0".to_string() } else { digits.to_string() };
+        if fraction.is_empty() {
+            return Number::parse(&format!("{sign}{}{exponent}", zero(whole)));
+        }
+        Number::parse(&format!("{sign}{}.{fraction}{exponent}", zero(whole)))
+    }
+
     /// Returns the number nearest to `value`; `None` for infinities and NaN.
     pub fn from_f64(value: f64) -> Option<Number> {
         Big::try_from(value).ok().filter(|_| value.is_finite()).map(Number::from_big)
@@ -379,6 +402,25 @@ mod tests {
             ("0x10", "error"),
         ] {
             assert_eq!(shown(input), output, "{input}");
+        }
+    }
+
+    #[test]
+    fn text_converts_as_in_terraform() {
+        for (input, output) in [
+            ("+1", "1"),
+            (".5", "0.5"),
+            ("1.", "1"),
+            ("-.5e1", "-5"),
+            ("12", "12"),
+            (".", "error"),
+            ("", "error"),
+            ("+-1", "error"),
+            (" 1", "error"),
+            ("0x10", "error"),
+        ] {
+            let shown = Number::from_text(input).map_or("error".into(), |n| n.to_string());
+            assert_eq!(shown, output, "{input}");
         }
     }
 
