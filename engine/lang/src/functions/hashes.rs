@@ -125,10 +125,13 @@ fn parse_uuid(text: &str) -> Result<Vec<u8>, FunctionError> {
 
 pub(super) fn bcrypt(args: &[Value], host: &dyn FunctionHost) -> Outcome {
     let cost = if args.len() > 1 { whole(args, 1)? } else { 10 };
-    match u32::try_from(cost) {
-        Ok(cost) if args.len() <= 2 && cost <= 31 => host.bcrypt(text(args, 0), cost).or_else(fail),
-        Ok(_) if args.len() > 2 => fail("bcrypt() takes no more than two arguments"),
-        _ => bad_arg(1, "the cost must be between 4 and 31"),
+    if args.len() > 2 {
+        return fail("bcrypt() takes no more than two arguments");
+    }
+    // Below the least cost the usual one is taken.
+    match u32::try_from(if cost < 4 { 10 } else { cost }) {
+        Ok(cost) if cost <= 31 => host.bcrypt(text(args, 0), cost).or_else(fail),
+        _ => fail("the cost must be between 4 and 31"),
     }
 }
 

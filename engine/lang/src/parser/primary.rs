@@ -124,6 +124,11 @@ impl Parser<'_> {
         }
     }
 
+    /// The summary for a missing separator, or for the end of the text in its place.
+    fn unclosed_or(&self, t: Token, unclosed: &'static str, missing: &'static str) -> &'static str {
+        if t.tok == Tok::End { unclosed } else { missing }
+    }
+
     fn name(&self, t: Token) -> Arc<str> {
         self.slice(t).nfc().collect::<String>().into()
     }
@@ -226,7 +231,7 @@ impl Parser<'_> {
                 }
                 let next = p.peek();
                 if p.eat(Tok::Comma).is_none() && next.tok != Tok::CloseParen {
-                    return Err(p.fault(next, "Missing argument separator", "A comma is required to separate each function argument from the next."));
+                    return Err(p.fault(next, p.unclosed_or(next, "Unterminated function call", "Missing argument separator"), "A comma is required to separate each function argument from the next."));
                 }
             }
             Ok(())
@@ -247,7 +252,11 @@ impl Parser<'_> {
                 if p.eat(Tok::Comma).is_none() && next.tok != Tok::CloseBracket {
                     return Err(p.fault(
                         next,
-                        "Missing item separator",
+                        p.unclosed_or(
+                            next,
+                            "Unterminated tuple constructor expression",
+                            "Missing item separator",
+                        ),
                         "Expected a comma to mark the beginning of the next item.",
                     ));
                 }
@@ -282,7 +291,11 @@ impl Parser<'_> {
                 if !matches!(next.tok, Tok::Comma | Tok::Newline | Tok::CloseBrace) {
                     return Err(p.fault(
                         next,
-                        "Missing attribute separator",
+                        p.unclosed_or(
+                            next,
+                            "Unterminated object constructor expression",
+                            "Missing attribute separator",
+                        ),
                         "Expected a newline or comma to mark the beginning of the next attribute.",
                     ));
                 }
