@@ -4,15 +4,14 @@
 //! included, goes through [`Guarded`], which enforces the network policy and writes the call log.
 
 use crate::config::{AwsSettings, ProviderArgs};
+use crate::credentials::{self, Shared};
 use crate::ec2::Ec2;
 use crate::error::{Api, from_sdk};
 use crate::tags::Tags;
 use aws_config::BehaviorVersion;
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::identity::IdentityCache;
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
-use aws_config::sts::AssumeRoleProvider;
-use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
@@ -45,6 +44,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time until the first byte of an answer, on the machine's clock.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Codes by which services call credentials expired.
+const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
+
 tokio::task_local! {
     /// Number of the attempt that the current call is in; for the log.
     static ATTEMPT: u32;
@@ -55,7 +57,7 @@ pub(crate) struct Aws {
     pub(crate) env: Environment,
     pub(crate) region: String,
     pub(crate) args: ProviderArgs,
-    pub(crate) credentials: SharedCredentialsProvider,
+    pub(crate) credentials: Shared,
     pub(crate) eks: aws_sdk_eks::Client,
     pub(crate) iam: aws_sdk_iam::Client,
     pub(crate) sts: aws_sdk_sts::Client,
@@ -90,8 +92,13 @@ impl Aws {
             builder = builder.endpoint_url(url.trim_end_matches('/'));
         }
         let bare = builder.build();
-        let credentials = credentials(settings, &args, &bare).await;
-        let config = bare.into_builder().credentials_provider(credentials.clone()).build();
+        let credentials = Shared::new(credentials::source(settings, &args, &bare).await, time);
+        // The one copy of the credentials is kept here, where it can be dropped.
+        let config = bare
+            .into_builder()
+            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
+            .identity_cache(IdentityCache::no_cache())
+            .build();
         Ok(Aws {
             eks: aws_sdk_eks::Client::new(&config),
             iam: aws_sdk_iam::Client::new(&config),
@@ -131,13 +138,21 @@ impl Aws {
         .await
     }
 
-    /// Repeats a request by `policy`, so that the log knows the attempts apart.
+    /// Repeats a request by `policy`, so that the log knows the attempts apart. Credentials that a service calls
+    /// expired are asked for anew, once.
     pub(crate) async fn repeat<T, F, Fut>(&self, policy: Retry, send: F) -> Result<T, ProviderError>
     where
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, ProviderError>> + Send,
     {
-        policy.run(&self.env, |attempt| ATTEMPT.scope(attempt, send())).await
+        let once = || policy.run(&self.env, |attempt| ATTEMPT.scope(attempt, send()));
+        match once().await {
+            Err(error) if error.code.as_deref().is_some_and(|code| EXPIRED.contains(&code)) => {
+                self.credentials.forget();
+                once().await
+            }
+            other => other,
+        }
     }
 }
 
@@ -187,51 +202,6 @@ async fn region(
     Err(ProviderError::new(ErrorKind::Invalid, "no region is known")
         .at(AttrPath::root().attr("region"))
         .help("write `region` in the provider block, or set AWS_REGION"))
-}
-
-async fn credentials(
-    settings: &AwsSettings,
-    args: &ProviderArgs,
-    bare: &SdkConfig,
-) -> SharedCredentialsProvider {
-    let base = match (&settings.static_credentials, &args.keys) {
-        (Some(source), _) => {
-            let keys = source(args.profile.as_deref());
-            fixed(keys.access_key, keys.secret_key, keys.session_token)
-        }
-        (None, Some((access, secret, token))) => fixed(access.clone(), secret.clone(), token.clone()),
-        (None, None) => machine_credentials(args, bare).await,
-    };
-    let Some(role) = &args.assume_role else { return base };
-    let mut assume = AssumeRoleProvider::builder(&role.role_arn)
-        .session_name(role.session_name.as_deref().unwrap_or("groma"))
-        .configure(bare);
-    if let Some(id) = &role.external_id {
-        assume = assume.external_id(id);
-    }
-    SharedCredentialsProvider::new(assume.build_from_provider(base).await)
-}
-
-fn fixed(access: String, secret: String, token: Option<String>) -> SharedCredentialsProvider {
-    SharedCredentialsProvider::new(Credentials::new(access, secret, token, None, "groma"))
-}
-
-/// The chain of the SDK: environment, profiles (SSO and processes included), web identity, ECS, instance metadata.
-async fn machine_credentials(args: &ProviderArgs, bare: &SdkConfig) -> SharedCredentialsProvider {
-    let mut config = ProviderConfig::empty().with_region(bare.region().cloned());
-    if let Some(http) = bare.http_client() {
-        config = config.with_http_client(http);
-    }
-    if let Some(time) = bare.time_source() {
-        config = config.with_time_source(time);
-    }
-    config = config.with_sleep_impl(TokioSleep::new());
-    let mut chain = DefaultCredentialsChain::builder().configure(config);
-    chain.set_region(bare.region().cloned());
-    if let Some(profile) = &args.profile {
-        chain = chain.profile_name(profile);
-    }
-    SharedCredentialsProvider::new(chain.build().await)
 }
 
 /// Builds the one connector of a provider configuration.

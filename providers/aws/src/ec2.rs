@@ -4,8 +4,8 @@
 //! here go over the same credentials, signer and connector as the other services.
 
 use crate::client::{Aws, system_time};
+use crate::credentials::Shared;
 use crate::error::{Api, answer, from_connector, retry_after};
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
@@ -27,7 +27,7 @@ const PAGES_MAX: usize = 500;
 
 pub(crate) struct Ec2 {
     connector: SharedHttpConnector,
-    credentials: SharedCredentialsProvider,
+    credentials: Shared,
     region: String,
     url: String,
 }
@@ -38,7 +38,7 @@ pub(crate) type Params = Vec<(String, String)>;
 impl Ec2 {
     pub(crate) fn new(
         connector: SharedHttpConnector,
-        credentials: SharedCredentialsProvider,
+        credentials: Shared,
         region: &str,
         endpoint: Option<String>,
     ) -> Ec2 {
@@ -55,7 +55,7 @@ impl Ec2 {
         params: &[(String, String)],
         now: Timestamp,
     ) -> Result<Xml, ProviderError> {
-        let identity = self.credentials.provide_credentials().await.map_err(|e| {
+        let identity = self.credentials.get().await.map_err(|e| {
             let text = aws_smithy_types::error::display::DisplayErrorContext(&e).to_string();
             ProviderError::new(ErrorKind::Denied, text).asked(api.asked())
         })?;

@@ -3,6 +3,7 @@
 //! The kind follows from code and status. A message's text is looked at in just one place here: EKS reports a missing
 //! cluster by a `ClientException`, which no code tells from others.
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::error::display::DisplayErrorContext;
@@ -32,6 +33,9 @@ impl Api {
         format!("{}:{}", self.service, self.operation)
     }
 }
+
+const CREDENTIALS_HELP: &str =
+    "check the credentials of the provider (`aws sts get-caller-identity` shows them)";
 
 const THROTTLED: [&str; 11] = [
     "Throttling",
@@ -152,15 +156,21 @@ where
             out.request_id = raw.headers().request_id().map(str::to_string);
             out
         }
+        _ if source_is::<CredentialsError>(error, |_| true) => {
+            // Nothing was sent, so it is no lost answer even if the connection to the credentials' source broke.
+            let unreachable = source_is::<HyperError>(error, HyperError::is_connect);
+            let kind = if unreachable { ErrorKind::Unreachable } else { ErrorKind::Denied };
+            transport(api, kind, DisplayErrorContext(error).to_string()).help(CREDENTIALS_HELP)
+        }
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
             Some(connector) => from_connector(api, connector),
-            None => transport(api, before_send(failure), DisplayErrorContext(error).to_string()),
+            None => transport(api, ErrorKind::Denied, DisplayErrorContext(error).to_string()),
         },
         SdkError::TimeoutError(_) => {
             transport(api, lost(api.mutating), DisplayErrorContext(error).to_string())
         }
-        _ => transport(api, ErrorKind::Denied, DisplayErrorContext(error).to_string())
-            .help("check the credentials of the provider (`aws sts get-caller-identity`)"),
+        // The request could not be built: nothing was sent.
+        _ => transport(api, ErrorKind::Bug, DisplayErrorContext(error).to_string()),
     }
 }
 
@@ -192,11 +202,6 @@ fn lost(mutating: bool) -> ErrorKind {
     if mutating { ErrorKind::Ambiguous } else { ErrorKind::Unavailable }
 }
 
-/// A failure that is not the connector's: credentials could not be had, so nothing was sent.
-fn before_send(_: &aws_smithy_runtime_api::client::result::DispatchFailure) -> ErrorKind {
-    ErrorKind::Denied
-}
-
 /// Tells a connection that never came about from one that broke.
 pub(crate) fn from_connector(api: Api, error: &ConnectorError) -> ProviderError {
     let kind =
@@ -205,9 +210,14 @@ pub(crate) fn from_connector(api: Api, error: &ConnectorError) -> ProviderError 
 }
 
 fn never_connected(error: &ConnectorError) -> bool {
-    let mut source: Option<&(dyn Error + 'static)> = Some(error);
+    source_is::<HyperError>(error, HyperError::is_connect)
+}
+
+/// Whether the error, or one that it came from, is a `T` for which `test` holds.
+fn source_is<T: Error + 'static>(error: &(dyn Error + 'static), test: impl Fn(&T) -> bool) -> bool {
+    let mut source = Some(error);
     while let Some(at) = source {
-        if at.downcast_ref::<HyperError>().is_some_and(HyperError::is_connect) {
+        if at.downcast_ref::<T>().is_some_and(&test) {
             return true;
         }
         source = at.source();

@@ -7,6 +7,7 @@
 
 mod client;
 mod config;
+mod credentials;
 mod data;
 mod ec2;
 mod error;

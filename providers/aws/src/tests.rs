@@ -1,5 +1,8 @@
 //! Laws of the whole provider.
 
+mod calls;
+mod server;
+
 use super::*;
 use groma_types::schema::{Block, Presence};
 

@@ -4,7 +4,6 @@ use super::{DataSource, finish};
 use crate::client::Aws;
 use crate::token;
 use crate::values::text_or_empty;
-use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use groma_provider::{ErrorKind, Minted, ProviderError, async_trait};
 use groma_types::schema::{Attribute, Block, KindSchema};
@@ -16,7 +15,7 @@ pub(crate) struct ClusterAuth;
 impl ClusterAuth {
     /// Makes a token and says when to make the next.
     async fn token(&self, aws: &Aws, cluster: &str) -> Result<(String, Timestamp), ProviderError> {
-        let credentials = aws.credentials.provide_credentials().await.map_err(|e| {
+        let credentials = aws.credentials.get().await.map_err(|e| {
             ProviderError::new(ErrorKind::Denied, DisplayErrorContext(&e).to_string())
                 .asked(format!("a token for the cluster {cluster}"))
         })?;

@@ -306,8 +306,8 @@ impl Document {
 
 impl Statement {
     fn parse(json: &Json) -> Statement {
-        let mut statement = Statement::default();
-        statement.sid = json.get("Sid").and_then(Json::as_str).unwrap_or_default().to_string();
+        let sid = json.get("Sid").and_then(Json::as_str).unwrap_or_default().to_string();
+        let mut statement = Statement { sid, members: Vec::new() };
         for member in MEMBERS {
             let Some(value) = json.get(member).filter(|v| !v.is_null()) else { continue };
             let node = match member {

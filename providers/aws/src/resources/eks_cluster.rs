@@ -1,5 +1,8 @@
 //! `aws_eks_cluster`: an EKS control plane.
 
+mod change;
+mod schema;
+
 use super::eks::{
     self, Target, describe_cluster, in_progress, is_ours, issue_text, run_update, sdk_tags, step_token,
     tags_of, unseen_role, written_or_null,
@@ -7,28 +10,26 @@ use super::eks::{
 use super::{Resource, plan_tags};
 use crate::client::Aws;
 use crate::error::Api;
-use crate::tags::{self, with_tags};
+use crate::tags;
 use crate::values::{
-    block, blocks, conform, flag, is_unset, one, opt_flag, opt_text, resolved, text, text_or_empty, texts,
-    tuple_of,
+    block, blocks, conform, flag, one, opt_flag, opt_text, resolved, text, text_or_empty, texts, tuple_of,
 };
 use crate::wait::{EKS_POLL, Poll, settle, until};
 use aws_sdk_eks::operation::create_cluster::builders::CreateClusterFluentBuilder;
-use aws_sdk_eks::operation::update_cluster_config::builders::UpdateClusterConfigFluentBuilder;
 use aws_sdk_eks::types::{
-    AuthenticationMode, BlockStorage, Cluster as SdkCluster, ClusterStatus, ComputeConfigRequest,
-    CreateAccessConfigRequest, ElasticLoadBalancing, EncryptionConfig, IpFamily,
-    KubernetesNetworkConfigRequest, LogSetup, LogType, Logging, Provider as KeyProvider,
-    RemoteNetworkConfigRequest, RemoteNodeNetwork, RemotePodNetwork, StorageConfigRequest, SupportType,
-    UpdateAccessConfigRequest, UpgradePolicyRequest, VpcConfigRequest, ZonalShiftConfigRequest,
+    BlockStorage, Cluster as SdkCluster, ClusterStatus, ElasticLoadBalancing, IpFamily, Logging,
+};
+use change::{
+    Change, access_request, compute_request, config_changes, encryption_request, log_setup, network_request,
+    remote_request, storage_request, upgrade_request, vpc_request, zonal_request,
 };
 use groma_provider::retry::Retry;
 use groma_provider::{
     Action, CreateRequest, DeleteRequest, ErrorKind, Found, Made, Object, OpContext, PlanInput, PlanOutput,
     Problem, ProviderError, Read, ReadRequest, RecoverRequest, ResumeRequest, UpdateRequest, async_trait,
 };
-use groma_types::schema::{Attribute, Block, KindSchema, NestedBlock, Relation, Timeouts};
-use groma_types::{AttrPath, Timestamp, Type, Value};
+use groma_types::schema::KindSchema;
+use groma_types::{AttrPath, Timestamp, Value};
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -43,150 +44,8 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn new() -> Cluster {
-        Cluster { schema: schema() }
+        Cluster { schema: schema::schema() }
     }
-}
-
-fn optional(ty: Type, doc: &str) -> Attribute {
-    Attribute::optional(ty, doc)
-}
-
-fn strings() -> Type {
-    Type::set(Type::String)
-}
-
-fn vpc_config() -> NestedBlock {
-    let block = Block::new("Network of the control plane.")
-        .attr("subnet_ids", Attribute::required(strings(), "Subnets, in two zones at least."))
-        .attr("security_group_ids", optional(strings(), "Further security groups."))
-        .attr(
-            "endpoint_private_access",
-            optional(Type::Bool, "Whether the API is reachable from the VPC.").default(false),
-        )
-        .attr(
-            "endpoint_public_access",
-            optional(Type::Bool, "Whether the API is reachable from the internet.").default(true),
-        )
-        .attr(
-            "public_access_cidrs",
-            Attribute::optional_computed(strings(), "Who may reach the public endpoint."),
-        )
-        .attr("cluster_security_group_id", Attribute::computed(Type::String, "The group that EKS makes."))
-        .attr("vpc_id", Attribute::computed(Type::String, "The subnets' VPC."));
-    NestedBlock::one(block).required()
-}
-
-fn access_config() -> NestedBlock {
-    let block = Block::new("Who may use the cluster.")
-        .attr(
-            "authentication_mode",
-            Attribute::optional_computed(Type::String, "CONFIG_MAP, API_AND_CONFIG_MAP or API."),
-        )
-        .attr(
-            "bootstrap_cluster_creator_admin_permissions",
-            Attribute::optional_computed(Type::Bool, "Whether the creator becomes administrator.").replaces(),
-        );
-    NestedBlock::one(block).computed()
-}
-
-fn network_config() -> NestedBlock {
-    let balancing =
-        Block::new("Load balancing of Auto Mode.").attr("enabled", optional(Type::Bool, "Whether it is on."));
-    let block = Block::new("Network inside of the cluster.")
-        .attr("ip_family", Attribute::optional_computed(Type::String, "ipv4 or ipv6.").replaces())
-        .attr(
-            "service_ipv4_cidr",
-            Attribute::optional_computed(Type::String, "Addresses of services.").replaces(),
-        )
-        .attr("service_ipv6_cidr", Attribute::computed(Type::String, "IPv6 addresses of services."))
-        .block("elastic_load_balancing", NestedBlock::one(balancing).computed());
-    NestedBlock::one(block).computed()
-}
-
-fn encryption_config() -> NestedBlock {
-    let provider = Block::new("The key.").attr("key_arn", Attribute::required(Type::String, "KMS key."));
-    let block = Block::new("Encryption of secrets; can be added, not taken away.")
-        .attr("resources", Attribute::required(strings(), "What is encrypted: `secrets`."))
-        .block("provider", NestedBlock::one(provider).required());
-    NestedBlock::one(block)
-}
-
-fn auto_mode(block: Block) -> Block {
-    let compute = Block::new("Auto Mode's nodes.")
-        .attr("enabled", optional(Type::Bool, "Whether it is on."))
-        .attr("node_pools", optional(strings(), "Built-in pools."))
-        .attr("node_role_arn", optional(Type::String, "Role of the nodes."));
-    let storage =
-        Block::new("Block storage of Auto Mode.").attr("enabled", optional(Type::Bool, "Whether it is on."));
-    let storage = Block::new("Auto Mode's storage.").block("block_storage", NestedBlock::one(storage));
-    block
-        .block("compute_config", NestedBlock::one(compute))
-        .block("storage_config", NestedBlock::one(storage))
-}
-
-fn remote_networks() -> NestedBlock {
-    let cidrs = || Block::new("Networks.").attr("cidrs", optional(strings(), "Address ranges."));
-    let block = Block::new("Networks of hybrid nodes.")
-        .block("remote_node_networks", NestedBlock::one(cidrs()))
-        .block("remote_pod_networks", NestedBlock::one(cidrs()));
-    NestedBlock::one(block)
-}
-
-fn computed_attrs(block: Block) -> Block {
-    let oidc = Type::list(Type::object([("issuer", Type::String)]));
-    let computed = |doc: &str| Attribute::computed(Type::String, doc);
-    block
-        .attr("arn", computed("ARN of the cluster."))
-        .attr("id", computed("The name."))
-        .attr("cluster_id", computed("Id of a cluster on an Outpost."))
-        .attr("created_at", computed("When it was made (RFC 3339)."))
-        .attr("endpoint", computed("Address of the Kubernetes API."))
-        .attr("status", computed("ACTIVE when it works."))
-        .attr("platform_version", computed("EKS's own version.").changes_with(&["version"]))
-        .attr(
-            "certificate_authority",
-            Attribute::computed(
-                Type::list(Type::object([("data", Type::String)])),
-                "The CA of the API, base64 of PEM.",
-            ),
-        )
-        .attr(
-            "identity",
-            Attribute::computed(Type::list(Type::object([("oidc", oidc)])), "The cluster's OIDC issuer."),
-        )
-}
-
-fn schema() -> KindSchema {
-    let enabled = || Block::new("Zonal shift.").attr("enabled", optional(Type::Bool, "Whether it is on."));
-    let support = Block::new("Support of the version.")
-        .attr("support_type", Attribute::optional_computed(Type::String, "STANDARD or EXTENDED."));
-    let block = Block::new("An EKS cluster.")
-        .attr("name", Attribute::required(Type::String, "Name, unique in account and region.").replaces())
-        .attr("role_arn", Attribute::required(Type::String, "Role of the control plane.").replaces())
-        .attr("version", Attribute::optional_computed(Type::String, "Kubernetes version, such as 1.33."))
-        .attr("enabled_cluster_log_types", optional(strings(), "Logs to send to CloudWatch."))
-        .attr(
-            "bootstrap_self_managed_addons",
-            optional(Type::Bool, "Whether EKS installs its network add-ons.").default(true).replaces(),
-        )
-        .attr("deletion_protection", Attribute::optional_computed(Type::Bool, "Whether a delete is refused."))
-        .block("vpc_config", vpc_config())
-        .block("access_config", access_config())
-        .block("kubernetes_network_config", network_config())
-        .block("encryption_config", encryption_config())
-        .block("upgrade_policy", NestedBlock::one(support).computed())
-        .block("zonal_shift_config", NestedBlock::one(enabled()))
-        .block("remote_network_config", remote_networks());
-    let mut kind = KindSchema::new("aws_eks_cluster", "eks", with_tags(computed_attrs(auto_mode(block))))
-        .key(&["name"])
-        .relation(Relation::UsesGrantsOf { arg: "role_arn".into() })
-        .relation(Relation::UsesNetworkOf { arg: "vpc_config.subnet_ids".into() });
-    kind.hosts = true;
-    kind.owner_mark = true;
-    kind.visibility = VISIBILITY;
-    kind.timeouts = Timeouts::minutes(30, 60, 15);
-    kind.typical = Timeouts::minutes(10, 10, 5);
-    kind
 }
 
 /// Attributes of a cluster that do not depend on what the user wrote; the data source has the same.
@@ -559,222 +418,6 @@ fn name_in(prior: &Value) -> String {
     text(prior, "name").or_else(|| text(prior, "id")).unwrap_or_default()
 }
 
-fn vpc_request(vpc: &Value) -> VpcConfigRequest {
-    VpcConfigRequest::builder()
-        .set_subnet_ids(texts(vpc, "subnet_ids"))
-        .set_security_group_ids(texts(vpc, "security_group_ids").filter(|g| !g.is_empty()))
-        .set_endpoint_private_access(flag(vpc, "endpoint_private_access"))
-        .set_endpoint_public_access(flag(vpc, "endpoint_public_access"))
-        .set_public_access_cidrs(texts(vpc, "public_access_cidrs").filter(|c| !c.is_empty()))
-        .build()
-}
-
-fn log_setup(types: &[String], on: bool) -> LogSetup {
-    let types = types.iter().map(|t| LogType::from(t.as_str())).collect();
-    LogSetup::builder().set_types(Some(types)).enabled(on).build()
-}
-
-/// The logs that are on, and all others by name, since what is not named stays as it is.
-fn logging_request(on: &[String]) -> Logging {
-    let off: Vec<String> = LOG_TYPES.iter().map(ToString::to_string).filter(|t| !on.contains(t)).collect();
-    let mut logging = Logging::builder();
-    if !on.is_empty() {
-        logging = logging.cluster_logging(log_setup(on, true));
-    }
-    if !off.is_empty() {
-        logging = logging.cluster_logging(log_setup(&off, false));
-    }
-    logging.build()
-}
-
-#[expect(deprecated, reason = "the upstream provider's argument `resources` is this member")]
-fn encryption_request(planned: &Value) -> Option<Vec<EncryptionConfig>> {
-    let configs: Vec<EncryptionConfig> = blocks(planned, "encryption_config")
-        .iter()
-        .map(|config| {
-            let key = block(config, "provider").and_then(|p| text(p, "key_arn"));
-            EncryptionConfig::builder()
-                .set_resources(texts(config, "resources"))
-                .provider(KeyProvider::builder().set_key_arn(key).build())
-                .build()
-        })
-        .collect();
-    (!configs.is_empty()).then_some(configs)
-}
-
-fn access_request(access: &Value) -> CreateAccessConfigRequest {
-    CreateAccessConfigRequest::builder()
-        .set_authentication_mode(
-            text(access, "authentication_mode").map(|m| AuthenticationMode::from(m.as_str())),
-        )
-        .set_bootstrap_cluster_creator_admin_permissions(flag(
-            access,
-            "bootstrap_cluster_creator_admin_permissions",
-        ))
-        .build()
-}
-
-fn balancing_request(net: &Value) -> Option<ElasticLoadBalancing> {
-    let balancing = block(net, "elastic_load_balancing")?;
-    Some(ElasticLoadBalancing::builder().set_enabled(flag(balancing, "enabled")).build())
-}
-
-fn network_request(net: &Value) -> KubernetesNetworkConfigRequest {
-    KubernetesNetworkConfigRequest::builder()
-        .set_ip_family(text(net, "ip_family").map(|f| IpFamily::from(f.as_str())))
-        .set_service_ipv4_cidr(text(net, "service_ipv4_cidr"))
-        .set_elastic_load_balancing(balancing_request(net))
-        .build()
-}
-
-fn upgrade_request(planned: &Value) -> Option<UpgradePolicyRequest> {
-    let support = text(block(planned, "upgrade_policy")?, "support_type")?;
-    Some(UpgradePolicyRequest::builder().support_type(SupportType::from(support.as_str())).build())
-}
-
-fn zonal_request(planned: &Value) -> Option<ZonalShiftConfigRequest> {
-    let shift = block(planned, "zonal_shift_config")?;
-    Some(ZonalShiftConfigRequest::builder().set_enabled(flag(shift, "enabled")).build())
-}
-
-fn compute_request(compute: &Value) -> ComputeConfigRequest {
-    ComputeConfigRequest::builder()
-        .set_enabled(flag(compute, "enabled"))
-        .set_node_pools(texts(compute, "node_pools"))
-        .set_node_role_arn(text(compute, "node_role_arn"))
-        .build()
-}
-
-fn storage_request(planned: &Value) -> Option<StorageConfigRequest> {
-    let storage = block(block(planned, "storage_config")?, "block_storage")?;
-    let storage = BlockStorage::builder().set_enabled(flag(storage, "enabled")).build();
-    Some(StorageConfigRequest::builder().block_storage(storage).build())
-}
-
-fn remote_request(remote: &Value) -> RemoteNetworkConfigRequest {
-    let cidrs = |name: &str| block(remote, name).and_then(|b| texts(b, "cidrs"));
-    let mut request = RemoteNetworkConfigRequest::builder();
-    if let Some(nodes) = cidrs("remote_node_networks") {
-        request = request.remote_node_networks(RemoteNodeNetwork::builder().set_cidrs(Some(nodes)).build());
-    }
-    if let Some(pods) = cidrs("remote_pod_networks") {
-        request = request.remote_pod_networks(RemotePodNetwork::builder().set_cidrs(Some(pods)).build());
-    }
-    request.build()
-}
-
-type ConfigCall =
-    Box<dyn FnOnce(UpdateClusterConfigFluentBuilder) -> UpdateClusterConfigFluentBuilder + Send>;
-
-/// One kind of change: EKS takes no two in one call.
-enum Change {
-    Encryption(Vec<EncryptionConfig>),
-    Config(ConfigCall),
-}
-
-impl Change {
-    fn config(
-        apply: impl FnOnce(UpdateClusterConfigFluentBuilder) -> UpdateClusterConfigFluentBuilder + Send + 'static,
-    ) -> Change {
-        Change::Config(Box::new(apply))
-    }
-}
-
-/// The changes in the order in which they are sent, each with the name of its step.
-fn config_changes(prior: &Value, planned: &Value) -> Vec<(&'static str, Change)> {
-    let mut changes = Vec::new();
-    let differs = |name: &str| prior.get(name) != planned.get(name) && !is_unset(planned, name);
-    let within = |outer: &str, name: &str| {
-        let part = |v: &Value| block(v, outer).and_then(|b| b.get(name).cloned()).filter(|v| !v.is_null());
-        (part(prior), part(planned))
-    };
-    let changed = |outer: &str, name: &str| {
-        let (old, new) = within(outer, name);
-        new.is_some() && old != new
-    };
-    if changed("access_config", "authentication_mode") {
-        let mode = block(planned, "access_config").and_then(|a| text(a, "authentication_mode"));
-        let access = UpdateAccessConfigRequest::builder()
-            .set_authentication_mode(mode.map(|m| AuthenticationMode::from(m.as_str())))
-            .build();
-        changes.push(("access", Change::config(|call| call.access_config(access))));
-    }
-    let balancing = changed("kubernetes_network_config", "elastic_load_balancing");
-    if (differs("compute_config") || differs("storage_config") || balancing)
-        && block(planned, "compute_config").is_some()
-    {
-        // EKS takes these three only together.
-        let compute = block(planned, "compute_config").map(compute_request);
-        let storage = storage_request(planned);
-        let network = block(planned, "kubernetes_network_config").and_then(balancing_request);
-        let network =
-            network.map(|lb| KubernetesNetworkConfigRequest::builder().elastic_load_balancing(lb).build());
-        changes.push((
-            "auto-mode",
-            Change::config(|call| {
-                call.set_compute_config(compute)
-                    .set_storage_config(storage)
-                    .set_kubernetes_network_config(network)
-            }),
-        ));
-    }
-    if blocks(prior, "encryption_config").is_empty()
-        && let Some(config) = encryption_request(planned)
-    {
-        changes.push(("encryption", Change::Encryption(config)));
-    }
-    let logs = |v: &Value| texts(v, "enabled_cluster_log_types").unwrap_or_default();
-    if logs(prior) != logs(planned) {
-        let logging = logging_request(&logs(planned));
-        changes.push(("logging", Change::config(|call| call.logging(logging))));
-    }
-    if let (true, Some(policy)) = (changed("upgrade_policy", "support_type"), upgrade_request(planned)) {
-        changes.push(("upgrade", Change::config(|call| call.upgrade_policy(policy))));
-    }
-    changes.extend(vpc_changes(prior, planned, &changed));
-    if let (true, Some(shift)) = (differs("zonal_shift_config"), zonal_request(planned)) {
-        changes.push(("zonal-shift", Change::config(|call| call.zonal_shift_config(shift))));
-    }
-    if let (true, Some(remote)) = (differs("remote_network_config"), block(planned, "remote_network_config"))
-    {
-        let remote = remote_request(remote);
-        changes.push(("remote-net", Change::config(|call| call.remote_network_config(remote))));
-    }
-    if let (true, Some(on)) = (differs("deletion_protection"), flag(planned, "deletion_protection")) {
-        changes.push(("protection", Change::config(move |call| call.deletion_protection(on))));
-    }
-    changes
-}
-
-fn vpc_changes(
-    prior: &Value,
-    planned: &Value,
-    changed: &dyn Fn(&str, &str) -> bool,
-) -> Vec<(&'static str, Change)> {
-    let mut changes = Vec::new();
-    let Some(vpc) = block(planned, "vpc_config") else { return changes };
-    let access = ["endpoint_private_access", "endpoint_public_access", "public_access_cidrs"];
-    if access.iter().any(|name| changed("vpc_config", name)) {
-        let request = VpcConfigRequest::builder()
-            .set_endpoint_private_access(flag(vpc, "endpoint_private_access"))
-            .set_endpoint_public_access(flag(vpc, "endpoint_public_access"))
-            .set_public_access_cidrs(texts(vpc, "public_access_cidrs").filter(|c| !c.is_empty()))
-            .build();
-        changes.push(("endpoint", Change::config(|call| call.resources_vpc_config(request))));
-    }
-    if changed("vpc_config", "subnet_ids") {
-        let request = VpcConfigRequest::builder().set_subnet_ids(texts(vpc, "subnet_ids")).build();
-        changes.push(("subnets", Change::config(|call| call.resources_vpc_config(request))));
-    }
-    let groups =
-        |v: &Value| block(v, "vpc_config").and_then(|b| texts(b, "security_group_ids")).unwrap_or_default();
-    if groups(prior) != groups(planned) {
-        let request = VpcConfigRequest::builder().set_security_group_ids(Some(groups(planned))).build();
-        changes.push(("groups", Change::config(|call| call.resources_vpc_config(request))));
-    }
-    changes
-}
-
 /// Major and minor number of a version.
 fn version_numbers(version: &str) -> Option<(u32, u32)> {
     let (major, minor) = version.split_once('.')?;
@@ -994,5 +637,4 @@ impl Resource for Cluster {
 }
 
 #[cfg(test)]
-#[path = "eks_cluster_tests.rs"]
 mod tests;

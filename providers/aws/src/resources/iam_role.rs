@@ -5,7 +5,9 @@ use crate::client::Aws;
 use crate::error::Api;
 use crate::policy::{percent_decode, same_meaning};
 use crate::tags::{self, OWNER_TAG, Tags, with_tags};
-use crate::values::{conform, flag, int, opt_int, opt_text, resolved, text, text_or_empty};
+use crate::values::{
+    blocks, conform, flag, int, opt_int, opt_text, resolved, text, text_or_empty, texts, tuple_of,
+};
 use crate::wait::settle;
 use aws_sdk_iam::types::{Role, Tag};
 use groma_provider::retry::Retry;
@@ -13,9 +15,10 @@ use groma_provider::{
     CreateRequest, DeleteRequest, ErrorKind, Found, Made, Object, OpContext, PlanInput, PlanOutput, Problem,
     ProviderError, Read, ReadRequest, RecoverRequest, ResumeRequest, UpdateRequest, async_trait,
 };
-use groma_types::schema::{Attribute, Block, KindSchema, Timeouts};
+use groma_types::schema::{Attribute, Block, KindSchema, NestedBlock, Nesting, Timeouts};
 use groma_types::{AttrPath, Type, Value};
 use serde_json::Value as Json;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long IAM may take to show a change everywhere.
@@ -61,6 +64,15 @@ fn schema() -> KindSchema {
             Attribute::optional(Type::Bool, "Whether a delete detaches policies that others attached.")
                 .default(false),
         )
+        .attr(
+            "managed_policy_arns",
+            Attribute::optional_computed(
+                Type::set(Type::String),
+                "All managed policies of the role; unset: others manage them.",
+            )
+            .changes_with_any(),
+        )
+        .block("inline_policy", inline_policy())
         .attr("arn", Attribute::computed(Type::String, "ARN of the role."))
         .attr("id", Attribute::computed(Type::String, "The name."))
         .attr("unique_id", Attribute::computed(Type::String, "Id that is never used again."))
@@ -71,6 +83,13 @@ fn schema() -> KindSchema {
     kind.timeouts = Timeouts::minutes(10, 10, 10);
     kind.typical = Timeouts::all(Duration::from_secs(2));
     kind
+}
+
+fn inline_policy() -> NestedBlock {
+    let block = Block::new("A policy that lives in the role; without any, others manage them.")
+        .attr("name", Attribute::optional(Type::String, "Name of the policy."))
+        .attr("policy", Attribute::optional(Type::String, "Policy document (JSON)."));
+    NestedBlock::new(Nesting::Set, block).computed()
 }
 
 fn name_of(planned: &Value, token: &str) -> String {
@@ -118,6 +137,7 @@ impl IamRole {
         }
     }
 
+    /// The object; its own policies are as `before` has them, see [`IamRole::with_policies`].
     fn object(&self, aws: &Aws, role: &Role, prior: Option<&Value>) -> Result<Object, ProviderError> {
         let null = Value::NULL;
         let before = prior.unwrap_or(&null);
@@ -141,6 +161,8 @@ impl IamRole {
             ("description", description),
             ("max_session_duration", opt_int(role.max_session_duration().or(Some(DEFAULT_SESSION_SECONDS)))),
             ("permissions_boundary", opt_text(boundary)),
+            ("managed_policy_arns", before.get("managed_policy_arns").cloned().unwrap_or(Value::NULL)),
+            ("inline_policy", before.get("inline_policy").cloned().unwrap_or(Value::NULL)),
             ("force_detach_policies", Value::bool(flag(before, "force_detach_policies").unwrap_or(false))),
             ("arn", Value::string(role.arn())),
             ("unique_id", Value::string(role.role_id())),
@@ -162,7 +184,9 @@ impl IamRole {
         let unseen = |error: &ProviderError| error.kind == ErrorKind::NotFound;
         settle(ctx, PROPAGATION, unseen, || async move {
             match self.get(aws, name).await? {
-                Some(role) if role.arn().starts_with("arn:") => self.object(aws, &role, Some(planned)),
+                Some(role) if role.arn().starts_with("arn:") => {
+                    self.with_policies(aws, self.object(aws, &role, Some(planned))?).await
+                }
                 _ => Err(ProviderError::new(
                     ErrorKind::NotFound,
                     format!("IAM does not show the role {name} yet"),
@@ -251,9 +275,7 @@ impl IamRole {
             return Ok(());
         };
         for policy in found.policy_names() {
-            let request = aws.iam.delete_role_policy().role_name(name).policy_name(policy);
-            let api = Api::write("iam", "DeleteRolePolicy");
-            absent_is_fine(aws.call(Retry::IDEMPOTENT, api, || request.clone().send()).await)?;
+            delete_inline(aws, name, policy).await?;
         }
         Ok(())
     }
@@ -287,6 +309,51 @@ pub(crate) async fn attached(aws: &Aws, role: &str) -> Result<Option<Vec<String>
             _ => return Ok(Some(arns)),
         }
     }
+}
+
+async fn delete_inline(aws: &Aws, role: &str, policy: &str) -> Result<(), ProviderError> {
+    let request = aws.iam.delete_role_policy().role_name(role).policy_name(policy);
+    let api = Api::write("iam", "DeleteRolePolicy");
+    absent_is_fine(aws.call(Retry::IDEMPOTENT, api, || request.clone().send()).await)
+}
+
+/// Reads all inline policies of a role; a document of the written one's meaning keeps the written text.
+async fn read_inline(
+    aws: &Aws,
+    role: &str,
+    written: &BTreeMap<String, String>,
+) -> Result<Value, ProviderError> {
+    let list = aws.iam.list_role_policies().role_name(role);
+    let api = Api::read("iam", "ListRolePolicies");
+    let names = found(aws.call(Retry::READ, api, || list.clone().send()).await)?;
+    let mut policies = Vec::new();
+    for name in names.iter().flat_map(|answer| answer.policy_names()) {
+        let get = aws.iam.get_role_policy().role_name(role).policy_name(name);
+        let api = Api::read("iam", "GetRolePolicy");
+        let Some(policy) = found(aws.call(Retry::READ, api, || get.clone().send()).await)? else { continue };
+        let document = percent_decode(policy.policy_document());
+        let same = written.get(name).filter(|text| same_meaning(text, &document));
+        let text = same.cloned().unwrap_or(document);
+        policies.push(Value::object([("name", Value::string(name.as_str())), ("policy", text.into())]));
+    }
+    Ok(Value::tuple(policies))
+}
+
+/// Attaches a policy, waiting while IAM does not see the role or policy that this run made.
+pub(crate) async fn attach(
+    aws: &Aws,
+    role: &str,
+    policy_arn: &str,
+    ctx: &dyn OpContext,
+) -> Result<(), ProviderError> {
+    let call = aws.iam.attach_role_policy().role_name(role).policy_arn(policy_arn);
+    let api = Api::write("iam", "AttachRolePolicy");
+    let unseen = |e: &ProviderError| {
+        e.kind == ErrorKind::NotFound && (made_here(role, ctx) || made_here(policy_arn, ctx))
+    };
+    settle(ctx, PROPAGATION, unseen, || aws.call(Retry::IDEMPOTENT, api, || call.clone().send()))
+        .await
+        .map(|_| ())
 }
 
 pub(crate) async fn detach(aws: &Aws, role: &str, policy_arn: &str) -> Result<(), ProviderError> {
@@ -341,7 +408,10 @@ impl Resource for IamRole {
 
     async fn read(&self, aws: &Aws, request: ReadRequest) -> Result<Read, ProviderError> {
         match self.get(aws, &name_in(&request.prior)).await? {
-            Some(role) => Ok(Read::Present(self.object(aws, &role, Some(&request.prior))?)),
+            Some(role) => {
+                let object = self.object(aws, &role, Some(&request.prior))?;
+                Ok(Read::Present(self.with_policies(aws, object).await?))
+            }
             None => Ok(Read::Gone),
         }
     }
@@ -379,6 +449,7 @@ impl Resource for IamRole {
             let object = self.object(aws, role, Some(planned))?;
             ctx.made(Made { attributes: object.attributes, private: object.private, operation: None }).await;
         }
+        self.write_policies(aws, &name, None, planned, ctx).await?;
         self.read_made(aws, &name, planned, ctx).await
     }
 
@@ -410,6 +481,7 @@ impl Resource for IamRole {
             self.update_boundary(aws, &name, text(planned, "permissions_boundary")).await?;
         }
         self.update_tags(aws, &name, tags::change(prior, planned, aws.default_tags())).await?;
+        self.write_policies(aws, &name, Some(prior), planned, ctx).await?;
         self.read_updated(aws, &name, planned, ctx).await
     }
 
@@ -421,7 +493,7 @@ impl Resource for IamRole {
     ) -> Result<(), ProviderError> {
         let name = name_in(&request.prior);
         self.leave_instance_profiles(aws, &name).await?;
-        if flag(&request.prior, "force_detach_policies") == Some(true) {
+        if flag(&request.prior, "force_detach_policies") == Some(true) || has_policies(&request.prior) {
             self.detach_all(aws, &name).await?;
         }
         let call = aws.iam.delete_role().role_name(&name);
@@ -473,7 +545,68 @@ impl Resource for IamRole {
     }
 }
 
+/// Whether the role itself manages policies.
+fn has_policies(value: &Value) -> bool {
+    texts(value, "managed_policy_arns").is_some_and(|arns| !arns.is_empty()) || !inline(value).is_empty()
+}
+
+/// The inline policies, by name.
+fn inline(value: &Value) -> BTreeMap<String, String> {
+    let policies = blocks(value, "inline_policy").iter();
+    policies.filter_map(|p| Some((text(p, "name")?, text_or_empty(p, "policy")))).collect()
+}
+
 impl IamRole {
+    /// Reads the policies that the role itself manages; those of others are not asked for.
+    async fn with_policies(&self, aws: &Aws, object: Object) -> Result<Object, ProviderError> {
+        let before = object.attributes.value();
+        let name = name_in(before);
+        let mut after = before.clone();
+        if texts(before, "managed_policy_arns").is_some() {
+            let arns = attached(aws, &name).await?.unwrap_or_default();
+            after = after.with_attr("managed_policy_arns", tuple_of(arns));
+        }
+        let written = inline(before);
+        if !written.is_empty() {
+            let policies = read_inline(aws, &name, &written).await?;
+            after = after.with_attr("inline_policy", policies);
+        }
+        Ok(Object { attributes: resolved(conform(&self.schema.block, &after)?)?, private: object.private })
+    }
+
+    /// Brings the policies that the role itself manages to the planned ones.
+    async fn write_policies(
+        &self,
+        aws: &Aws,
+        name: &str,
+        prior: Option<&Value>,
+        planned: &Value,
+        ctx: &dyn OpContext,
+    ) -> Result<(), ProviderError> {
+        let old = prior.map(inline).unwrap_or_default();
+        let new = inline(planned);
+        for policy in old.keys().filter(|policy| !new.contains_key(*policy)) {
+            delete_inline(aws, name, policy).await?;
+        }
+        for (policy, document) in new.iter().filter(|(policy, document)| old.get(*policy) != Some(document)) {
+            let call =
+                aws.iam.put_role_policy().role_name(name).policy_name(policy).policy_document(document);
+            let api = Api::write("iam", "PutRolePolicy");
+            let unseen = |e: &ProviderError| e.kind == ErrorKind::NotFound && made_here(name, ctx);
+            settle(ctx, PROPAGATION, unseen, || aws.call(Retry::IDEMPOTENT, api, || call.clone().send()))
+                .await?;
+        }
+        let Some(new) = texts(planned, "managed_policy_arns") else { return Ok(()) };
+        let old = prior.and_then(|p| texts(p, "managed_policy_arns")).unwrap_or_default();
+        for arn in old.iter().filter(|arn| !new.contains(arn)) {
+            detach(aws, name, arn).await?;
+        }
+        for arn in new.iter().filter(|arn| !old.contains(arn)) {
+            attach(aws, name, arn, ctx).await?;
+        }
+        Ok(())
+    }
+
     /// Reads a role after its update, waiting a little while IAM still shows the old trust policy.
     async fn read_updated(
         &self,

@@ -1,12 +1,9 @@
 //! `aws_iam_role_policy_attachment`: one managed policy on one role.
 
 use super::Resource;
-use super::iam_role::{PROPAGATION, attached, detach, made_here};
+use super::iam_role::{PROPAGATION, attach, attached, detach};
 use crate::client::Aws;
-use crate::error::Api;
 use crate::values::{conform, resolved, text, text_or_empty};
-use crate::wait::settle;
-use groma_provider::retry::Retry;
 use groma_provider::{
     CreateRequest, DeleteRequest, ErrorKind, Found, Made, Object, OpContext, PlanInput, PlanOutput,
     ProviderError, Read, ReadRequest, RecoverRequest, ResumeRequest, UpdateRequest, async_trait,
@@ -96,12 +93,7 @@ impl Resource for Attachment {
         ctx: &dyn OpContext,
     ) -> Result<Object, ProviderError> {
         let (role, arn) = parts(&request.planned);
-        let call = aws.iam.attach_role_policy().role_name(&role).policy_arn(&arn);
-        let api = Api::write("iam", "AttachRolePolicy");
-        let unseen = |e: &ProviderError| {
-            e.kind == ErrorKind::NotFound && (made_here(&role, ctx) || made_here(&arn, ctx))
-        };
-        settle(ctx, PROPAGATION, unseen, || aws.call(Retry::IDEMPOTENT, api, || call.clone().send())).await?;
+        attach(aws, &role, &arn, ctx).await?;
         let object = self.object(&role, &arn)?;
         let made = Made { attributes: object.attributes.clone(), private: Json::Null, operation: None };
         ctx.made(made).await;

@@ -1,4 +1,7 @@
+use super::change::logging_request;
+use super::schema::schema;
 use super::*;
+use aws_sdk_eks::types::LogType;
 
 fn check_versions(old: &str, new: &str, expected: Option<&str>) {
     let got = check_version(old, new).err().map(|e| e.help.unwrap());
