@@ -173,3 +173,40 @@ fn wrapped(der: &[u8]) -> Option<Vec<u8>> {
     };
     element(0x30, &[HEAD.as_slice(), &element(4, der)?].concat())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::NoHost;
+    use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+    use aws_lc_rs::rsa::{KeySize, Pkcs1PublicEncryptingKey};
+
+    /// Bytes of a PKCS #8 key of this size before the PKCS #1 key in it.
+    const PKCS8_HEAD: usize = 26;
+
+    #[test]
+    fn both_forms_of_a_private_key_decrypt() {
+        let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
+        let public = Pkcs1PublicEncryptingKey::new(key.public_key()).unwrap();
+        let mut sealed = vec![0; public.ciphertext_size()];
+        let sealed = public.encrypt(b"pass", &mut sealed).unwrap().to_vec();
+        let der: Pkcs8V1Der<'_> = key.as_der().unwrap();
+        let der = der.as_ref();
+        for (label, der) in [("PRIVATE KEY", der), ("RSA PRIVATE KEY", &der[PKCS8_HEAD..])] {
+            let pem = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
+            let args = [Value::from(STANDARD.encode(&sealed)), Value::from(pem)];
+            assert_eq!(rsadecrypt(&args, &NoHost).unwrap().as_str(), Some("pass"), "{label}");
+        }
+    }
+
+    #[test]
+    fn md5_of_long_texts() {
+        let check = |text: &str, expected: &str| assert_eq!(hex(&md5_of(text.as_bytes())), expected);
+        check("", "d41d8cd98f00b204e9800998ecf8427e");
+        check(
+            "12345678901234567890123456789012345678901234567890123456789012345678901234567890",
+            "57edf4a22be3c955ac49da2e2107b67a",
+        );
+        check(&"a".repeat(56), "3b0c8ac703f828b04c6c197006d17218");
+    }
+}
