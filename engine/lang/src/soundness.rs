@@ -79,7 +79,13 @@ fn veiled(value: &Value) -> Vec<Value> {
     let refined = |prefix: Option<&str>| {
         unknown(value.ty(), Refinements { not_null, prefix: prefix.map(Into::into), len_min, len_max })
     };
+    let not_null_only = Refinements { not_null: true, ..Refinements::default() };
+    // The shape is known, the primitives in it are not.
+    let hollow = value.map_deep(&mut |v| {
+        if v.ty().is_primitive() && !v.is_null() { unknown(v.ty(), not_null_only.clone()) } else { v }
+    });
     vec![
+        hollow,
         unknown(Type::Dynamic, Refinements::default()),
         unknown(value.ty(), Refinements::default()),
         unknown(value.ty(), Refinements { not_null, ..Refinements::default() }),
@@ -167,27 +173,40 @@ fn check(source: &str, locals: &Value, wrong: &mut Vec<String>) {
     let known = Names { values, locals: locals.clone() };
     let (actual, faults) = Eval::run(&expr, &known);
     let actual = (!faults.has_errors()).then_some(actual);
+    let used: Vec<String> = expr.references().iter().filter_map(|r| r.attr(0).map(String::from)).collect();
     for (name, value) in &known.values {
         for veil in veiled(value) {
             let mut values = known.values.clone();
             values.insert(name.clone(), veil.clone());
-            let scope = Names { values, locals: locals.clone() };
-            let (claimed, faults) = Eval::run(&expr, &scope);
-            let fault = faults.iter().find(|d| d.is_error());
-            let right = match (&actual, fault) {
-                (None, _) => true,
-                (Some(_), Some(_)) => false,
-                (Some(actual), None) => covers(&claimed, actual) || covers_converted(&claimed, actual),
-            };
-            if !right {
-                let said =
-                    fault.map_or_else(|| format!("{claimed:?}"), |f| format!("{}: {}", f.summary, f.detail));
-                wrong.push(format!(
-                    "{source}\n  with {name} {value:?} as {:?}\n  said {said}\n  is   {actual:?}",
-                    veil.as_unknown().map(|u| (&u.ty, &u.refine))
-                ));
-            }
+            compare(source, &expr, &Names { values, locals: locals.clone() }, actual.as_ref(), &veil, wrong);
         }
+    }
+    for name in used.iter().filter(|n| locals.get(n).is_some()) {
+        for veil in locals.get(name).map(veiled).unwrap_or_default() {
+            let scope = Names { values: known.values.clone(), locals: locals.with_attr(name, veil.clone()) };
+            compare(source, &expr, &scope, actual.as_ref(), &veil, wrong);
+        }
+    }
+}
+
+fn compare(
+    source: &str,
+    expr: &Expr,
+    scope: &Names,
+    actual: Option<&Value>,
+    veil: &Value,
+    wrong: &mut Vec<String>,
+) {
+    let (claimed, faults) = Eval::run(expr, scope);
+    let fault = faults.iter().find(|d| d.is_error());
+    let right = match (actual, fault) {
+        (None, _) => true,
+        (Some(_), Some(_)) => false,
+        (Some(actual), None) => covers(&claimed, actual) || covers_converted(&claimed, actual),
+    };
+    if !right {
+        let said = fault.map_or_else(|| format!("{claimed:?}"), |f| format!("{}: {}", f.summary, f.detail));
+        wrong.push(format!("{source}\n  with {veil:?}\n  said {said}\n  is   {actual:?}"));
     }
 }
 
