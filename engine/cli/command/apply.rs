@@ -1,0 +1,233 @@
+//! `groma apply` and `groma destroy`: plan, show, ask, do, report.
+
+use super::plan::{not_built, options, respect_terraform, voice};
+use super::spec::{self, Loaded};
+use crate::args::{Allowed, ApplyArgs, Deferred};
+use crate::exit::Exit;
+use crate::render;
+use crate::render::plan::Around;
+use crate::session::{Cloud, Session, duration};
+use crate::stack::{Operand, operand};
+use crate::voice::{Ending, Voice};
+use groma_engine::facade::{self, ApplyOptions, ApplyOutcome, ApproveDeferred, Ended, PlanOptions};
+use groma_engine::plan::{ChangeAction, Plan};
+use groma_engine::state::Store;
+use groma_engine::state::local::LocalStore;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+pub(crate) async fn run(session: &Session, args: &ApplyArgs, destroy: bool) -> Result<Exit, Exit> {
+    check_flags(session, args)?;
+    if let Some(Operand::SavedPlan(path)) = session.operand().as_deref().map(operand) {
+        return Err(not_built(session, &path.display().to_string(), "saved plans"));
+    }
+    let voice = voice(session, args.flags.json);
+    let stack = session.stack()?;
+    let offline = session.offline();
+    let loaded = spec::load_with_inputs(session, &stack, &offline.registry, &args.flags.input);
+    spec_or_leave(session, args, destroy, &loaded, &voice)?;
+    let options = options(session, &args.flags, destroy, &loaded)?;
+    let patience = patience(session, &args.flags.lock_timeout)?;
+    let store = session.write_state(&stack, patience)?;
+    respect_terraform(session, &stack, &args.flags, store.state())?;
+    let cloud = session.cloud(&stack)?;
+    voice.set_clock(&cloud.clock);
+    let host = session.host(&cloud, voice.sink());
+
+    let plan = facade::plan(loaded.config.clone(), &options, &store.load(), &host, &session.stop).await;
+    voice.say(plan.diagnostics.iter(), &loaded.sources);
+    if plan.diagnostics.has_errors() {
+        return Err(Exit::Error);
+    }
+    voice.plan(&plan, Around { quiet: args.auto_approve });
+    gates(session, args, &plan)?;
+    if !plan.is_empty() && !args.auto_approve {
+        ask(session, destroy).await?;
+    }
+    Run { session, args, voice: &voice, loaded: &loaded, options: &options }.apply(plan, store, &cloud).await
+}
+
+/// What an apply carries from its plan.
+struct Run<'a> {
+    session: &'a Session,
+    args: &'a ApplyArgs,
+    voice: &'a Voice,
+    loaded: &'a Loaded,
+    options: &'a PlanOptions,
+}
+
+impl Run<'_> {
+    async fn apply(&self, plan: Plan, mut store: LocalStore, cloud: &Cloud) -> Result<Exit, Exit> {
+        let host = self.session.host(cloud, self.voice.sink());
+        let apply = ApplyOptions {
+            approve_deferred: approved(self.args),
+            parallelism: self.args.flags.parallelism.and_then(|n| usize::try_from(n).ok()),
+        };
+        let stop = &self.session.stop;
+        let config = self.loaded.config.clone();
+        let outcome = facade::apply(config, self.options, plan, &mut store, &host, &apply, stop).await;
+        self.report(&outcome, &store);
+        if let Err(error) = store.close() {
+            render::note_to_stderr(&format!("Warning: the journal was not folded: {error}"));
+        }
+        Ok(outcome.ended.into())
+    }
+
+    fn report(&self, outcome: &ApplyOutcome, store: &LocalStore) {
+        self.voice.say(outcome.diagnostics.iter(), &self.loaded.sources);
+        if let Some(path) = store.key_made() {
+            let path = path.display();
+            let text = format!(
+                "\nSensitive values of this stack are sealed; their key is {path}. Keep a copy of it."
+            );
+            self.voice.remark(&text);
+        }
+        let complete = outcome.ended == Ended::Done;
+        let ending = Ending { destroy: self.options.destroy, complete };
+        self.voice.end(&outcome.summary, ending, &outcome.outputs);
+        if let Some(plan) = &outcome.follow_up {
+            self.voice.remark(
+                "\nWhat is left to approve: run the same command again, or with -approve-deferred=all.\n",
+            );
+            self.voice.plan(plan, Around { quiet: true });
+        }
+    }
+}
+
+fn check_flags(session: &Session, args: &ApplyArgs) -> Result<(), Exit> {
+    if args.flags.json && !args.auto_approve {
+        let help = "add -auto-approve";
+        return Err(session.refuse(
+            "G0931",
+            "-json needs -auto-approve",
+            "a stream of events can't ask",
+            help,
+        ));
+    }
+    Ok(())
+}
+
+fn patience(session: &Session, text: &str) -> Result<Duration, Exit> {
+    duration(text).ok_or_else(|| {
+        let why = format!("{} is no duration", render::text::quote(text));
+        session.refuse("G0932", "-lock-timeout can't be read", &why, "write it as 30s, 5m or 1h30m")
+    })
+}
+
+/// An apply needs a sound spec. A destroy can do without, if the user says so.
+fn spec_or_leave(
+    session: &Session,
+    args: &ApplyArgs,
+    destroy: bool,
+    loaded: &Loaded,
+    voice: &Voice,
+) -> Result<(), Exit> {
+    if loaded.is_sound() {
+        voice.say(loaded.diagnostics.iter(), &loaded.sources);
+        return Ok(());
+    }
+    voice.say(loaded.diagnostics.iter(), &loaded.sources);
+    if !destroy || loaded.config.is_some() {
+        return Err(Exit::Error);
+    }
+    if args.auto_approve && !args.without_spec {
+        let why =
+            "the spec is gone or does not parse; what the state holds would be destroyed by what it recorded";
+        let help = "if that is meant, add -without-spec";
+        return Err(session.refuse("G0933", "there is no spec to destroy by", why, help));
+    }
+    voice.remark(
+        "There is no spec that can be read: this destroys what the state holds, by what it recorded.\n",
+    );
+    Ok(())
+}
+
+/// How far deferred changes may go. The hard gates are not talked round by `-approve-deferred`.
+fn approved(args: &ApplyArgs) -> ApproveDeferred {
+    let asked = match args.approve_deferred {
+        Deferred::None => ApproveDeferred::None,
+        Deferred::Create => ApproveDeferred::Create,
+        Deferred::Update => ApproveDeferred::Update,
+        Deferred::All => ApproveDeferred::All,
+    };
+    let allows = |what: Allowed| args.allow.is_empty() || args.allow.contains(&what);
+    let most = if !allows(Allowed::Create) {
+        ApproveDeferred::None
+    } else if !allows(Allowed::Update) {
+        ApproveDeferred::Create
+    } else if !allows(Allowed::Delete) || !allows(Allowed::Replace) || args.max_deletes.is_some() {
+        ApproveDeferred::Update
+    } else {
+        ApproveDeferred::All
+    };
+    asked.min(most)
+}
+
+/// `-max-deletes` and `-allow`.
+fn gates(session: &Session, args: &ApplyArgs, plan: &Plan) -> Result<(), Exit> {
+    let deletions = plan.counts().destroy;
+    if let Some(most) = args.max_deletes
+        && deletions > most
+    {
+        let why = format!("the plan deletes {deletions} objects, -max-deletes allows {most}");
+        return Err(session.refuse(
+            "G0940",
+            "too many deletions",
+            &why,
+            "look at the plan, then raise -max-deletes",
+        ));
+    }
+    if args.allow.is_empty() {
+        return Ok(());
+    }
+    let needed = |action: ChangeAction| match action {
+        ChangeAction::NoOp | ChangeAction::Forget => None,
+        ChangeAction::Create => Some(Allowed::Create),
+        ChangeAction::Update => Some(Allowed::Update),
+        ChangeAction::Replace | ChangeAction::ReplaceCreateFirst => Some(Allowed::Replace),
+        ChangeAction::Delete | ChangeAction::Drop => Some(Allowed::Delete),
+    };
+    let refused = plan.changes.iter().filter(|c| needed(c.action).is_some_and(|n| !args.allow.contains(&n)));
+    let refused: Vec<String> = refused.map(|c| c.address.to_string()).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let why = format!("-allow does not name what the plan does to {}", render::text::listing(&refused));
+    Err(session.refuse("G0941", "an action is not allowed", &why, "look at the plan, then widen -allow"))
+}
+
+/// Asks on the terminal; anything but `yes` is no.
+async fn ask(session: &Session, destroy: bool) -> Result<(), Exit> {
+    if !session.settings.may_ask() {
+        let why = "nobody is there to approve it: this is no terminal, or CI or -input=false says so";
+        return Err(session.refuse("G0934", "the plan is not approved", why, "add -auto-approve"));
+    }
+    let question = match destroy {
+        true => "\nDo you really want to destroy all of this? There is no undo.",
+        false => "\nDo you want to perform these actions?",
+    };
+    render::print(&format!("{question}\n  Only 'yes' is accepted to approve.\n\n  Enter a value: "));
+    let line = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line).unwrap_or_default()
+    });
+    let stop = session.stop.clone();
+    let stopped = async move {
+        while stop.0.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        line = line => match line.is_ok_and(|l| l.trim() == "yes") {
+            true => {
+                render::print("\n");
+                Ok(())
+            }
+            false => {
+                render::print("\nNot approved: nothing was changed.\n");
+                Err(Exit::Error)
+            }
+        },
+        () = stopped => Err(Exit::Interrupted),
+    }
+}

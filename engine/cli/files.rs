@@ -1,0 +1,67 @@
+//! Files as functions of the language see them (`file`, `templatefile`, `fileset`, …).
+
+use groma_lang::eval::FunctionHost;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The machine's files, relative paths from the folder that the command runs in.
+pub(crate) struct RealFiles {
+    pub(crate) base: PathBuf,
+    pub(crate) home: Option<String>,
+}
+
+impl RealFiles {
+    fn at(&self, path: &str) -> PathBuf {
+        self.base.join(path)
+    }
+}
+
+impl FunctionHost for RealFiles {
+    fn read_file(&self, path: &str) -> Result<Vec<u8>, String> {
+        fs::read(self.at(path)).map_err(|e| format!("{path} can't be read: {e}"))
+    }
+
+    fn file_exists(&self, path: &str) -> Result<bool, String> {
+        let at = self.at(path);
+        match fs::metadata(&at) {
+            Ok(meta) if meta.is_dir() => Err(format!("{path} is a folder, not a file")),
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(format!("{path}: {e}")),
+        }
+    }
+
+    fn list_files(&self, base: &str) -> Result<Vec<String>, String> {
+        let top = self.at(base);
+        let mut found = Vec::new();
+        if top.is_dir() {
+            walk(&top, &top, &mut found).map_err(|e| format!("{base} can't be read: {e}"))?;
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn base_dir(&self) -> String {
+        self.base.to_string_lossy().into_owned()
+    }
+
+    fn home_dir(&self) -> Option<String> {
+        self.home.clone()
+    }
+}
+
+fn walk(top: &Path, dir: &Path, found: &mut Vec<String>) -> std::io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            walk(top, &path, found)?;
+        } else if path.is_file()
+            && let Ok(relative) = path.strip_prefix(top)
+        {
+            let steps: Vec<_> = relative.iter().map(|s| s.to_string_lossy()).collect();
+            found.push(steps.join("/"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The providers of this build. The only file of the command that names one.
+
+use crate::settings::Settings;
+use groma_engine::facade::Registry;
+use groma_provider::{NetworkPolicy, Provider};
+use groma_sandbox::client::Running;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Every provider by its name; with a sandbox, on its endpoint and with its credentials, whatever the machine has.
+pub(crate) fn registry(sandbox: Option<&Running>, settings: &Settings) -> Registry {
+    let mut providers: BTreeMap<Arc<str>, Arc<dyn Provider>> = BTreeMap::new();
+    let mut add = |provider: Arc<dyn Provider>| {
+        providers.insert(provider.schema().name.clone(), provider);
+    };
+    add(Arc::new(groma_provider_std::TerraformProvider::new()));
+    #[cfg(feature = "aws")]
+    add(aws(sandbox, settings));
+    #[cfg(feature = "kubernetes")]
+    add(kubernetes(sandbox));
+    #[cfg(not(any(feature = "aws", feature = "kubernetes")))]
+    let _ = (sandbox, settings);
+    Registry { providers }
+}
+
+#[cfg(feature = "aws")]
+fn aws(sandbox: Option<&Running>, settings: &Settings) -> Arc<dyn Provider> {
+    use groma_provider_aws::{AwsProvider, AwsSettings, CredentialSource, StaticCredentials};
+    // The name of one of the sandbox's accounts is no credential: as in a cloud, the environment may choose one.
+    let chosen = settings.get("AWS_PROFILE").filter(|p| p.starts_with("sandbox-")).map(String::from);
+    let credentials: CredentialSource = Arc::new(move |profile: Option<&str>| {
+        let keys = groma_sandbox::credentials(profile.or(chosen.as_deref()));
+        StaticCredentials {
+            access_key: keys.access_key,
+            secret_key: keys.secret_key,
+            session_token: keys.session_token,
+        }
+    });
+    let settings = AwsSettings {
+        endpoint_url: sandbox.map(|s| s.base_url.clone()),
+        static_credentials: sandbox.map(|_| credentials),
+    };
+    Arc::new(AwsProvider::new(settings))
+}
+
+#[cfg(feature = "kubernetes")]
+fn kubernetes(sandbox: Option<&Running>) -> Arc<dyn Provider> {
+    // A command for credentials would be the machine's, which the sandbox must not touch.
+    let settings = groma_provider_kubernetes::Settings { allow_exec: sandbox.is_none() };
+    Arc::new(groma_provider_kubernetes::KubernetesProvider::new(settings))
+}
+
+/// Whom clients may talk to.
+pub(crate) fn network(sandbox: Option<&Running>) -> NetworkPolicy {
+    // The sandbox opens a port for each cluster while the run goes on, all of them on loopback.
+    if sandbox.is_some() { NetworkPolicy::LoopbackOnly } else { NetworkPolicy::Open }
+}
+
+/// The variables that providers may look at: none of the machine's in the sandbox.
+pub(crate) fn variables(settings: &Settings, sandbox: Option<&Running>) -> BTreeMap<String, String> {
+    if sandbox.is_some() { BTreeMap::new() } else { settings.vars.clone() }
+}

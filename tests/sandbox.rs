@@ -1,0 +1,275 @@
+//! The stack of `specs/fastapi-eks` in the sandbox, end to end, with the real binary.
+
+use crate::kit::Stack;
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+const APPLY: &[&str] = &["apply", "-auto-approve"];
+const DESTROY: &[&str] = &["destroy", "-auto-approve"];
+const NOTHING_TO_DO: &[&str] = &["plan", "-detailed-exitcode"];
+
+fn fastapi() -> Stack {
+    Stack::of_spec("fastapi-eks").env("GROMA_SANDBOX", "1")
+}
+
+/// How many objects of each kind exist, whatever their random names are.
+fn shape(stack: &Stack) -> BTreeMap<String, usize> {
+    let mut shape = BTreeMap::new();
+    for key in stack.world().keys() {
+        let steps: Vec<&str> = key.split('/').map(|s| if is_random(s) { "*" } else { s }).collect();
+        *shape.entry(steps.join("/")).or_insert(0) += 1;
+    }
+    shape
+}
+
+/// Identifiers that the cloud draws: digits and letters mixed, not words.
+fn is_random(step: &str) -> bool {
+    step.len() >= 8
+        && step.chars().any(|c| c.is_ascii_digit())
+        && step.chars().any(|c| c.is_ascii_alphabetic())
+}
+
+/// Changing calls to anything but Kubernetes.
+fn cloud_changes(events: &[Json]) -> Vec<String> {
+    let calls = events.iter().filter(|e| e["type"] == "call" && e["mutating"] == true);
+    let calls = calls.filter(|e| e["service"] != "kubernetes");
+    calls.map(|e| format!("{} {}", e["service"], e["operation"])).collect()
+}
+
+fn completed(events: &[Json], action: &str) -> Vec<String> {
+    let done = events.iter().filter(|e| e["type"] == "apply_complete" && e["hook"]["action"] == action);
+    done.filter_map(|e| e["hook"]["resource"]["addr"].as_str().map(String::from)).collect()
+}
+
+fn count_of(events: &[Json], operation: &str) -> Json {
+    let summary =
+        events.iter().rev().find(|e| e["type"] == "change_summary" && e["changes"]["operation"] == operation);
+    summary.map(|e| e["changes"].clone()).unwrap_or_default()
+}
+
+#[test]
+fn one_apply_from_nothing_to_a_running_app_and_back() {
+    let stack = fastapi();
+    stack.ok(&["plan"]).says(&[
+        "# kubernetes_deployment.fastapi will be created",
+        "(deferred: waits for",
+        "aws_eks_cluster.main",
+        "image: \"ghcr.io/mohamednourdine/fastapi-items:v1.0.0\"",
+        "initial_delay_seconds: 30",
+        "kubernetes_service.fastapi",
+        "Plan: 10 to add, 0 to change, 0 to destroy.",
+    ]);
+    let empty = shape(&stack);
+
+    stack
+        .ok(APPLY)
+        .says(&["Apply complete! Resources: 10 added, 0 changed, 0 destroyed.", "service_hostname"]);
+    let host = stack.ok(&["output", "-raw", "service_hostname"]).stdout;
+    assert!(host.contains('.') && !host.contains(char::is_whitespace), "{host:?} is no host name");
+    stack.ok(NOTHING_TO_DO).says(&["No changes."]);
+    stack.ok(&["state", "verify"]);
+
+    let events = stack.ok(&["apply", "-auto-approve", "-json", "-var", "image_tag=v2.0.0"]).events();
+    let counts = count_of(&events, "apply");
+    assert_eq!([&counts["add"], &counts["change"], &counts["remove"]], [0, 1, 0], "{counts}");
+    assert_eq!(cloud_changes(&events), Vec::<String>::new());
+    assert_eq!(completed(&events, "update"), ["kubernetes_deployment.fastapi"]);
+    stack.ok(&["plan", "-detailed-exitcode", "-var", "image_tag=v2.0.0"]);
+
+    let events = stack.ok(&["destroy", "-auto-approve", "-json"]).events();
+    destroyed_in_order(&events);
+    assert_eq!(shape(&stack), empty, "the sandbox is not empty");
+    assert_eq!(stack.ok(&["state", "list"]).stdout, "");
+}
+
+/// The load balancer's Service first; then node group, cluster, roles. Other objects of the cluster go without a call.
+fn destroyed_in_order(events: &[Json]) {
+    let gone = completed(events, "delete");
+    let place = |address: &str| {
+        let found = gone.iter().position(|a| a == address);
+        found.unwrap_or_else(|| panic!("{address} was not destroyed: {gone:?}"))
+    };
+    let order = [
+        "kubernetes_service.fastapi",
+        "aws_eks_node_group.main",
+        "aws_eks_cluster.main",
+        "aws_iam_role_policy_attachment.eks_cluster_policy",
+        "aws_iam_role.eks_cluster",
+    ];
+    for pair in order.windows(2) {
+        assert!(place(pair[0]) < place(pair[1]), "{pair:?} in {gone:?}");
+    }
+    let deletes = events
+        .iter()
+        .filter(|e| e["type"] == "call" && e["service"] == "kubernetes" && e["mutating"] == true);
+    let deletes: Vec<String> = deletes.map(|e| e["operation"].to_string()).collect();
+    assert!(deletes.iter().all(|o| o.contains("services")), "{deletes:?}");
+}
+
+#[test]
+#[ignore = "slow tier: a whole apply and destroy"]
+fn destroy_needs_no_spec() {
+    let stack = fastapi();
+    stack.ok(&["plan"]);
+    let empty = shape(&stack);
+    stack.ok(APPLY);
+    for file in ["variables.yaml", "cluster.yaml", "app.yaml"] {
+        stack.remove(file);
+    }
+    stack.run(DESTROY).must(1).says(&["-without-spec"]);
+    let events = stack.ok(&["destroy", "-auto-approve", "-without-spec", "-json"]).events();
+    destroyed_in_order(&events);
+    assert_eq!(shape(&stack), empty);
+}
+
+#[test]
+#[ignore = "slow tier: two applies"]
+fn an_error_in_one_branch_leaves_the_other_whole() {
+    let stack = fastapi();
+    let fault = "--fault=iam.AttachRolePolicy: denied 1x";
+    let out = stack.run(&["apply", "-auto-approve", fault]).must(1);
+    let out = out.says(&["1 operation failed", "Skipped", "because of"]);
+    assert!(out.stdout.contains("Apply incomplete."), "{}", out.all());
+    // The state holds exactly what exists: what it lists is there, so the next plan only adds.
+    let listed = stack.ok(&["state", "list"]).stdout.lines().count();
+    let again = stack.ok(&["apply", "-auto-approve", "-json"]);
+    let counts = count_of(&again.events(), "apply");
+    assert_eq!(counts["add"], 10 - listed, "{counts}");
+    assert_eq!([&counts["change"], &counts["remove"]], [0, 0], "{counts}");
+    stack.ok(NOTHING_TO_DO);
+    stack.ok(DESTROY);
+}
+
+#[test]
+#[ignore = "slow tier: an apply under faults"]
+fn faults_that_pass_are_borne() {
+    let stack = fastapi();
+    stack.ok(&[
+        "apply",
+        "-auto-approve",
+        "--fault=eks.CreateCluster: throttle 3x",
+        "--fault=iam.CreateRole: 5xx 2x",
+        "--fault=eks.CreateNodegroup: reset-after 1x",
+    ]);
+    stack.ok(NOTHING_TO_DO);
+    let nodegroups = stack.world().keys().filter(|k| k.contains("nodegroup")).count();
+    assert!(nodegroups >= 1);
+    stack.ok(DESTROY);
+}
+
+#[test]
+#[ignore = "slow tier: a whole apply and destroy"]
+fn the_sandbox_and_the_clouds_never_meet() {
+    let mut stack = fastapi();
+    stack.ok(APPLY);
+    let before = shape(&stack);
+    stack.set_env("GROMA_SANDBOX", "0");
+    stack.ok(DESTROY).says(&["No changes."]);
+    stack.set_env("GROMA_SANDBOX", "1");
+    assert_eq!(shape(&stack), before);
+
+    // Another account of the sandbox: the world error, and nothing is read as gone.
+    stack.set_env("AWS_PROFILE", "sandbox-222222222222");
+    stack.run(&["plan"]).must(1).says(&["111111111111", "222222222222"]);
+    stack.run(DESTROY).must(1).says(&["111111111111", "222222222222"]);
+    stack.set_env("AWS_PROFILE", "");
+    assert_eq!(shape(&stack), before);
+    stack.ok(DESTROY);
+}
+
+#[test]
+#[ignore = "slow tier: a whole apply and destroy"]
+fn no_secret_is_left_anywhere() {
+    let stack = fastapi();
+    let app = std::fs::read_to_string(stack.path().join("app.yaml")).expect("read");
+    let env = "                - { name: AWS_REGION,";
+    stack.write(
+        "app.yaml",
+        &app.replace(
+            env,
+            &format!("                - {{ name: PASSWORD, value: \"${{var.password}}\" }}\n{env}"),
+        ),
+    );
+    stack.write("secret.yaml", "variable:\n  password: { type: string, sensitive: true }\n");
+    let stack = stack.env("TF_VAR_password", "canary-77c0ffee");
+    // What the sandbox's own clients sign with, and what a minted token begins with.
+    let keys = groma_sandbox::credentials(None);
+    let secrets = ["canary-77c0ffee", "k8s-aws-v1.", keys.secret_key.as_str()];
+
+    let mut texts = vec![("plan".to_string(), stack.ok(&["plan", "-json"]).all())];
+    texts.push(("apply".into(), stack.ok(&["apply", "-auto-approve", "-json"]).all()));
+    texts.push(("show".into(), stack.ok(&["show"]).all()));
+    texts.push(("pull".into(), stack.ok(&["state", "pull"]).all()));
+    for file in stack.files(".groma") {
+        if !file.starts_with(stack.path().join(".groma/sandbox/world")) {
+            let bytes = std::fs::read(&file).expect("readable");
+            texts.push((file.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
+        }
+    }
+    for (place, text) in texts {
+        for secret in secrets {
+            assert!(!text.contains(secret), "{secret} is in {place}");
+        }
+    }
+    stack.ok(DESTROY);
+}
+
+/// How often the client is killed, from `GROMA_KILLS`.
+fn kills() -> u64 {
+    std::env::var("GROMA_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(51)
+}
+
+/// The same moments in every run of the test.
+fn moment(seed: u64, within: Duration) -> Duration {
+    let mut z = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x1234_5678_9ABC_DEF1);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z ^= z >> 27;
+    let part = u32::try_from(z % 1000).expect("below 1000");
+    within * part / 1000
+}
+
+#[test]
+#[ignore = "slow tier: kill -9 at many random moments"]
+fn a_killed_client_loses_nothing_and_makes_nothing_twice() {
+    let stack = fastapi();
+    stack.ok(&["plan"]);
+    let empty = shape(&stack);
+    let timed = |args: &[&str]| {
+        let start = Instant::now();
+        stack.ok(args);
+        start.elapsed()
+    };
+    let update = |tag: u64| format!("image_tag=v{}.0.0", tag + 2);
+    let apply_time = timed(APPLY);
+    let full = shape(&stack);
+    let update_time = timed(&["apply", "-auto-approve", "-var", "image_tag=v1.5.0"]);
+    let destroy_time = timed(DESTROY);
+
+    for round in 0..kills().div_ceil(3) {
+        kill_after(&stack, APPLY, moment(3 * round, apply_time));
+        stack.ok(APPLY);
+        assert_eq!(shape(&stack), full, "round {round}: after apply");
+        stack.ok(NOTHING_TO_DO);
+
+        let tag = update(round);
+        let args = ["apply", "-auto-approve", "-var", tag.as_str()];
+        kill_after(&stack, &args, moment(3 * round + 1, update_time));
+        stack.ok(&args);
+        stack.ok(&["plan", "-detailed-exitcode", "-var", tag.as_str()]);
+
+        kill_after(&stack, DESTROY, moment(3 * round + 2, destroy_time));
+        stack.ok(DESTROY);
+        assert_eq!(shape(&stack), empty, "round {round}: after destroy");
+        stack.ok(&["state", "verify"]);
+    }
+}
+
+/// Starts the client and kills it, as the kernel would, after a while.
+fn kill_after(stack: &Stack, args: &[&str], after: Duration) {
+    let mut child = stack.start(args);
+    // The moment is the point of the test; nothing waits here for something to happen.
+    std::thread::sleep(after);
+    let _ = child.kill();
+    let _ = child.wait();
+}
