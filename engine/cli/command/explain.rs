@@ -1,4 +1,4 @@
-//! Pages of the error codes, from `docs/errors/`, built in.
+//! Pages of the error codes, from `docs/errors.md`, built in.
 
 use crate::exit::Exit;
 use crate::render;
@@ -29,7 +29,7 @@ fn codes() -> impl Iterator<Item = &'static str> {
 fn page(code: &str) -> Option<&'static str> {
     let heading = format!("\n## {code} ");
     let start = PAGES.find(&heading)? + 1;
-    let len = PAGES[start..].find("\n## ").unwrap_or(PAGES.len() - start);
+    let len = PAGES[start..].find("\n#").unwrap_or(PAGES.len() - start);
     Some(&PAGES[start..start + len])
 }
 
