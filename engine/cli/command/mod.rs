@@ -24,7 +24,7 @@ pub(crate) async fn run(session: &Session, cli: Cli) -> Exit {
         Command::Output(args) => look::output(session, &args),
         Command::Show(args) => look::show(session, &args),
         Command::State(args) => look::state(session, &args.command),
-        Command::Graph(args) => graph::run(session, &args),
+        Command::Graph(_) => graph::run(session),
         Command::Version(args) => Ok(version(args.json)),
         Command::Init(_) => init(session),
         Command::Sandbox(command) => sandbox::run(session, command).await,

@@ -3,8 +3,9 @@
 use crate::args::Input;
 use crate::session::Session;
 use crate::stack::Stack;
-use groma_engine::config::{Config, load};
+use groma_engine::config::{Config, check, load};
 use groma_engine::facade::Registry;
+use groma_types::schema::ProviderSchema;
 use groma_types::{Diagnostics, SourceMap, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,12 +26,21 @@ impl Loaded {
     }
 }
 
+/// The schemas of this build's providers.
+pub(crate) struct Schemas<'a>(pub(crate) &'a Registry);
+
+impl check::Schemas for Schemas<'_> {
+    fn provider(&self, name: &str) -> Option<&ProviderSchema> {
+        self.0.providers.get(name).map(|p| p.schema())
+    }
+}
+
 /// Reads the spec and checks it as far as that needs no variables.
 pub(crate) fn load(stack: &Stack, registry: &Registry) -> Loaded {
     let request = load::LoadRequest { path: &stack.path, files: &load::DiskFiles };
-    let (config, sources, diagnostics) = load::load(request);
+    let (config, sources, mut diagnostics) = load::load(request);
     if let Some(config) = &config {
-        let _ = (config, registry);
+        diagnostics.extend(check::check(config, &Schemas(registry)));
     }
     Loaded { config: config.map(Arc::new), variables: BTreeMap::new(), sources, diagnostics }
 }
