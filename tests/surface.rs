@@ -32,7 +32,7 @@ fn outputs_of_an_empty_state_are_none() {
 
 #[test]
 fn every_code_is_explained_or_a_near_one_is_named() {
-    Stack::new().ok(&["explain", "G0902"]).says(&["G0902"]);
+    Stack::new().ok(&["explain", "G2002"]).says(&["G2002"]);
     Stack::new().run(&["explain", "G9999"]).must(1);
 }
 

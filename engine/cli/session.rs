@@ -75,7 +75,7 @@ impl Session {
             && a != b
         {
             return Err(self.refuse(
-                "G0901",
+                "G2001",
                 "two stacks are named",
                 &format!("{} is the operand, -stack={} the flag", a.display(), b.display()),
                 "name the stack once",
@@ -85,7 +85,7 @@ impl Session {
         let path = path.map_or_else(|| self.cwd.clone(), |p| self.at(p));
         Stack::find(&path, self.global.sandbox, self.settings.workspace()).map_err(|why| {
             self.refuse(
-                "G0902",
+                "G2002",
                 "there is no such stack",
                 &why,
                 "give the folder of a stack, or one spec file",
@@ -113,7 +113,7 @@ impl Session {
         }
         let failed = |why: String| {
             self.refuse(
-                "G0910",
+                "G2010",
                 "the sandbox does not start",
                 &why,
                 "see serve.log in the stack's .groma/sandbox",
@@ -208,7 +208,7 @@ impl Session {
 
     fn state_error(&self, error: &OpenError) -> Exit {
         let mut diagnostic =
-            Diagnostic::error("G0920", "the state can't be opened").detail(error.message.clone());
+            Diagnostic::error("G2020", "the state can't be opened").detail(error.message.clone());
         diagnostic.help.clone_from(&error.help);
         self.say([&diagnostic], &SourceMap::default());
         Exit::Error

@@ -75,19 +75,6 @@ impl Settings {
         of("TF_CLI_ARGS").into_iter().chain(of(&specific)).collect()
     }
 
-    /// Values of input variables: `TF_VAR_x`, and over it `GROMA_VAR_x`.
-    pub(crate) fn input_variables(&self) -> BTreeMap<String, String> {
-        let mut values = BTreeMap::new();
-        for prefix in ["TF_VAR_", "GROMA_VAR_"] {
-            for (name, value) in &self.vars {
-                if let Some(name) = name.strip_prefix(prefix) {
-                    values.insert(name.to_string(), value.clone());
-                }
-            }
-        }
-        values
-    }
-
     /// The folder of the keys that seal sensitive values: in the user's data folder, outside of any stack.
     pub(crate) fn key_dir(&self) -> Option<PathBuf> {
         let data = match self.get("XDG_DATA_HOME") {

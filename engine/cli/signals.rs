@@ -2,7 +2,6 @@
 //! finish, the second one leaves now.
 
 use groma_engine::facade::StopSignal;
-use std::sync::atomic::Ordering;
 
 /// Listens from now on, until the process ends.
 pub(crate) fn listen(stop: &StopSignal) {
@@ -10,7 +9,8 @@ pub(crate) fn listen(stop: &StopSignal) {
     let task = async move {
         loop {
             next().await;
-            let before = stop.0.fetch_add(1, Ordering::SeqCst);
+            let before = stop.level();
+            stop.raise(before.saturating_add(1).min(2));
             let said = match before {
                 0 => "Stopping: running requests finish, nothing more starts. Once more to leave at once.",
                 _ => "Leaving now. What was begun is in the journal; the next run settles it.",

@@ -6,14 +6,16 @@ use crate::args::{Allowed, ApplyArgs, Deferred};
 use crate::exit::Exit;
 use crate::render;
 use crate::render::plan::Around;
-use crate::session::{Cloud, Session, duration};
+use crate::session::{Session, duration};
 use crate::stack::{Operand, operand};
 use crate::voice::{Ending, Voice};
-use groma_engine::facade::{self, ApplyOptions, ApplyOutcome, ApproveDeferred, Ended, PlanOptions};
+use groma_engine::exec::emit::Emitter;
+use groma_engine::facade::{self, ApplyOptions, ApplyOutcome, ApproveDeferred, Ended, Host, Planned};
 use groma_engine::plan::{ChangeAction, Plan};
-use groma_engine::state::Store;
 use groma_engine::state::local::LocalStore;
-use std::sync::atomic::Ordering;
+use groma_engine::state::{Store, StoreError};
+use groma_types::{Diagnostic, SourceMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) async fn run(session: &Session, args: &ApplyArgs, destroy: bool) -> Result<Exit, Exit> {
@@ -28,69 +30,88 @@ pub(crate) async fn run(session: &Session, args: &ApplyArgs, destroy: bool) -> R
     spec_or_leave(session, args, destroy, &loaded, &voice)?;
     let options = options(session, &args.flags, destroy, &loaded)?;
     let patience = patience(session, &args.flags.lock_timeout)?;
-    let store = session.write_state(&stack, patience)?;
+    let mut store = session.write_state(&stack, patience)?;
     respect_terraform(session, &stack, &args.flags, store.state())?;
     let cloud = session.cloud(&stack)?;
     voice.set_clock(&cloud.clock);
     let host = session.host(&cloud, voice.sink());
+    let run = Run { session, args, voice: &voice, sources: &loaded.sources, emitter: host.emitter() };
+    run.settle(&mut store, &host).await?;
 
-    let plan = facade::plan(loaded.config.clone(), &options, &store.load(), &host, &session.stop).await;
-    voice.say(plan.diagnostics.iter(), &loaded.sources);
-    if plan.diagnostics.has_errors() {
+    let state = store.load();
+    let planned = facade::plan(loaded.config.clone(), &options, &state, &host, &run.emitter).await;
+    voice.say(planned.plan.diagnostics.iter(), &loaded.sources);
+    if planned.plan.diagnostics.has_errors() {
         return Err(Exit::Error);
     }
-    voice.plan(&plan, Around { quiet: args.auto_approve });
-    gates(session, args, &plan)?;
-    if !plan.is_empty() && !args.auto_approve {
+    voice.plan(&planned.plan, Around { quiet: args.auto_approve });
+    gates(session, args, &planned.plan)?;
+    if !planned.plan.is_empty() && !args.auto_approve {
         ask(session, destroy).await?;
     }
-    Run { session, args, voice: &voice, loaded: &loaded, options: &options }.apply(plan, store, &cloud).await
+    run.apply(planned, store).await
 }
 
-/// What an apply carries from its plan.
+/// What an apply carries from its beginning to its end.
 struct Run<'a> {
     session: &'a Session,
     args: &'a ApplyArgs,
     voice: &'a Voice,
-    loaded: &'a Loaded,
-    options: &'a PlanOptions,
+    sources: &'a SourceMap,
+    emitter: Arc<Emitter>,
 }
 
 impl Run<'_> {
-    async fn apply(&self, plan: Plan, mut store: LocalStore, cloud: &Cloud) -> Result<Exit, Exit> {
-        let host = self.session.host(cloud, self.voice.sink());
+    /// Finds out what became of the operations that an earlier run left open.
+    async fn settle(&self, store: &mut LocalStore, host: &Host) -> Result<(), Exit> {
+        let settled = facade::settle(store, host, &self.emitter, &self.session.stop).await;
+        let found = settled.map_err(|e| self.store_failed(&e))?;
+        self.voice.say(found.iter(), self.sources);
+        if self.session.stop.level() > 0 {
+            return Err(Exit::Interrupted);
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, planned: Planned, mut store: LocalStore) -> Result<Exit, Exit> {
         let apply = ApplyOptions {
             approve_deferred: approved(self.args),
             parallelism: self.args.flags.parallelism.and_then(|n| usize::try_from(n).ok()),
         };
-        let stop = &self.session.stop;
-        let config = self.loaded.config.clone();
-        let outcome = facade::apply(config, self.options, plan, &mut store, &host, &apply, stop).await;
-        self.report(&outcome, &store);
+        let destroy = planned.plan.destroy;
+        let done = facade::apply(planned, &mut store, &apply, &self.emitter, &self.session.stop).await;
+        let outcome = done.map_err(|e| self.store_failed(&e))?;
+        self.report(&outcome, destroy, &store);
         if let Err(error) = store.close() {
             render::note_to_stderr(&format!("Warning: the journal was not folded: {error}"));
         }
         Ok(outcome.ended.into())
     }
 
-    fn report(&self, outcome: &ApplyOutcome, store: &LocalStore) {
-        self.voice.say(outcome.diagnostics.iter(), &self.loaded.sources);
+    fn report(&self, outcome: &ApplyOutcome, destroy: bool, store: &LocalStore) {
+        self.voice.say(outcome.diagnostics.iter(), self.sources);
         if let Some(path) = store.key_made() {
             let path = path.display();
-            let text = format!(
-                "\nSensitive values of this stack are sealed; their key is {path}. Keep a copy of it."
-            );
+            let text = format!("\nSensitive values of this stack are sealed; their key is {path}. Keep a copy of it.");
             self.voice.remark(&text);
         }
-        let complete = outcome.ended == Ended::Done;
-        let ending = Ending { destroy: self.options.destroy, complete };
+        let ending = Ending { destroy, complete: outcome.ended == Ended::Done };
         self.voice.end(&outcome.summary, ending, &outcome.outputs);
-        if let Some(plan) = &outcome.follow_up {
+        if outcome.ended == Ended::Held {
             self.voice.remark(
-                "\nWhat is left to approve: run the same command again, or with -approve-deferred=all.\n",
+                "\nWhat is left needs your approval: run the same command again to see it in full, or with \
+                 -approve-deferred=all.",
             );
-            self.voice.plan(plan, Around { quiet: true });
         }
+    }
+
+    /// The journal can't be written: no call left after that.
+    fn store_failed(&self, error: &StoreError) -> Exit {
+        let mut diagnostic =
+            Diagnostic::error("G2025", "the journal can't be written").detail(error.message.clone());
+        diagnostic.help.clone_from(&error.help);
+        self.voice.say([&diagnostic], self.sources);
+        Exit::Error
     }
 }
 
@@ -98,7 +119,7 @@ fn check_flags(session: &Session, args: &ApplyArgs) -> Result<(), Exit> {
     if args.flags.json && !args.auto_approve {
         let help = "add -auto-approve";
         return Err(session.refuse(
-            "G0931",
+            "G2031",
             "-json needs -auto-approve",
             "a stream of events can't ask",
             help,
@@ -110,7 +131,7 @@ fn check_flags(session: &Session, args: &ApplyArgs) -> Result<(), Exit> {
 fn patience(session: &Session, text: &str) -> Result<Duration, Exit> {
     duration(text).ok_or_else(|| {
         let why = format!("{} is no duration", render::text::quote(text));
-        session.refuse("G0932", "-lock-timeout can't be read", &why, "write it as 30s, 5m or 1h30m")
+        session.refuse("G2032", "-lock-timeout can't be read", &why, "write it as 30s, 5m or 1h30m")
     })
 }
 
@@ -134,7 +155,7 @@ fn spec_or_leave(
         let why =
             "the spec is gone or does not parse; what the state holds would be destroyed by what it recorded";
         let help = "if that is meant, add -without-spec";
-        return Err(session.refuse("G0933", "there is no spec to destroy by", why, help));
+        return Err(session.refuse("G2033", "there is no spec to destroy by", why, help));
     }
     voice.remark(
         "There is no spec that can be read: this destroys what the state holds, by what it recorded.\n",
@@ -171,7 +192,7 @@ fn gates(session: &Session, args: &ApplyArgs, plan: &Plan) -> Result<(), Exit> {
     {
         let why = format!("the plan deletes {deletions} objects, -max-deletes allows {most}");
         return Err(session.refuse(
-            "G0940",
+            "G2040",
             "too many deletions",
             &why,
             "look at the plan, then raise -max-deletes",
@@ -193,14 +214,14 @@ fn gates(session: &Session, args: &ApplyArgs, plan: &Plan) -> Result<(), Exit> {
         return Ok(());
     }
     let why = format!("-allow does not name what the plan does to {}", render::text::listing(&refused));
-    Err(session.refuse("G0941", "an action is not allowed", &why, "look at the plan, then widen -allow"))
+    Err(session.refuse("G2041", "an action is not allowed", &why, "look at the plan, then widen -allow"))
 }
 
 /// Asks on the terminal; anything but `yes` is no.
 async fn ask(session: &Session, destroy: bool) -> Result<(), Exit> {
     if !session.settings.may_ask() {
         let why = "nobody is there to approve it: this is no terminal, or CI or -input=false says so";
-        return Err(session.refuse("G0934", "the plan is not approved", why, "add -auto-approve"));
+        return Err(session.refuse("G2034", "the plan is not approved", why, "add -auto-approve"));
     }
     let question = match destroy {
         true => "\nDo you really want to destroy all of this? There is no undo.",
@@ -211,12 +232,6 @@ async fn ask(session: &Session, destroy: bool) -> Result<(), Exit> {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map(|_| line).unwrap_or_default()
     });
-    let stop = session.stop.clone();
-    let stopped = async move {
-        while stop.0.load(Ordering::SeqCst) == 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
     tokio::select! {
         line = line => match line.is_ok_and(|l| l.trim() == "yes") {
             true => {
@@ -228,6 +243,6 @@ async fn ask(session: &Session, destroy: bool) -> Result<(), Exit> {
                 Err(Exit::Error)
             }
         },
-        () = stopped => Err(Exit::Interrupted),
+        () = session.stop.reached(1) => Err(Exit::Interrupted),
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn run(session: &Session, code: &str) -> Result<Exit, Exit> {
         Some(near) => format!("did you mean {near}?"),
         None => format!("the codes are: {}", codes().collect::<Vec<_>>().join(", ")),
     };
-    Err(session.refuse("G0903", "no such code", &format!("{} has no page", render::text::quote(code)), &help))
+    Err(session.refuse("G2003", "no such code", &format!("{} has no page", render::text::quote(code)), &help))
 }
 
 fn codes() -> impl Iterator<Item = &'static str> {

@@ -26,7 +26,7 @@ pub(crate) fn output(session: &Session, args: &OutputArgs) -> Result<Exit, Exit>
             (false, false) if args.raw => {
                 let help = "name the output: groma output -raw NAME";
                 return Err(session.refuse(
-                    "G0904",
+                    "G2004",
                     "-raw needs a name",
                     "it prints the text of one output",
                     help,
@@ -45,7 +45,7 @@ pub(crate) fn output(session: &Session, args: &OutputArgs) -> Result<Exit, Exit>
             None => format!("the outputs are: {}", names.join(", ")),
         };
         let why = format!("the state has no output {}", render::text::quote(name));
-        return Err(session.refuse("G0905", "no such output", &why, &help));
+        return Err(session.refuse("G2005", "no such output", &why, &help));
     };
     let text = if args.json {
         format!("{}\n", groma_types::json::to_json(&found.value))
@@ -53,7 +53,7 @@ pub(crate) fn output(session: &Session, args: &OutputArgs) -> Result<Exit, Exit>
         let raw = outputs::raw(&found.value);
         raw.ok_or_else(|| {
             let why = format!("{name} is no string, number or boolean");
-            session.refuse("G0906", "-raw can't print this output", &why, "use -json")
+            session.refuse("G2006", "-raw can't print this output", &why, "use -json")
         })?
     } else {
         format!("{}\n", render::value::inline(&found.value.unmark_deep().0))
@@ -93,7 +93,7 @@ pub(crate) fn state(session: &Session, command: &StateCommand) -> Result<Exit, E
             }
             let why = broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
             Err(session.refuse(
-                "G0921",
+                "G2021",
                 "the state breaks its own rules",
                 &why,
                 "this is a fault of groma: keep the state folder and report it",
@@ -109,7 +109,7 @@ fn list(session: &Session, state: &State, json: bool, filters: &[String]) -> Res
     lines.retain(|(address, _)| filters.is_empty() || filters.iter().any(|f| is_within(address, f)));
     if lines.is_empty() && !filters.is_empty() {
         let why = format!("nothing in the state is at {}", filters.join(", "));
-        return Err(session.refuse("G0922", "no such object", &why, "`groma state list` lists all"));
+        return Err(session.refuse("G2022", "no such object", &why, "`groma state list` lists all"));
     }
     let text: String = match json {
         true => {
@@ -135,7 +135,7 @@ fn is_within(address: &str, filter: &str) -> bool {
 
 fn show_object(session: &Session, state: &State, json: bool, address: &str) -> Result<Exit, Exit> {
     let parsed: InstanceAddr = address.parse().map_err(|e: groma_types::address::AddressError| {
-        session.refuse("G0923", "not an address", &e.to_string(), "write it as `groma state list` does")
+        session.refuse("G2023", "not an address", &e.to_string(), "write it as `groma state list` does")
     })?;
     let found: Vec<&Object> = state.objects.values().filter(|o| o.address == parsed).collect();
     if found.is_empty() {
@@ -145,7 +145,7 @@ fn show_object(session: &Session, state: &State, json: bool, address: &str) -> R
             None => "`groma state list` lists all".into(),
         };
         return Err(session.refuse(
-            "G0922",
+            "G2022",
             "no such object",
             &format!("nothing in the state is at {parsed}"),
             &help,

@@ -34,7 +34,8 @@ pub(crate) async fn run(session: &Session, args: &PlanArgs) -> Result<Exit, Exit
     let cloud = session.cloud(&stack)?;
     voice.set_clock(&cloud.clock);
     let host = session.host(&cloud, voice.sink());
-    let plan = facade::plan(loaded.config.clone(), &options, state, &host, &session.stop).await;
+    let planned = facade::plan(loaded.config.clone(), &options, state, &host, &host.emitter()).await;
+    let plan = planned.plan;
     voice.say(plan.diagnostics.iter(), &loaded.sources);
     if plan.diagnostics.has_errors() {
         return Err(Exit::Error);
@@ -63,7 +64,7 @@ pub(crate) fn options(
     let mut replace = Vec::new();
     for text in &flags.replace {
         replace.push(text.parse().map_err(|e: groma_types::address::AddressError| {
-            session.refuse("G0923", "not an address", &e.to_string(), "write it as `groma state list` does")
+            session.refuse("G2023", "not an address", &e.to_string(), "write it as `groma state list` does")
         })?);
     }
     Ok(PlanOptions {
@@ -90,13 +91,13 @@ pub(crate) fn respect_terraform(
     let Some(count) = stack.terraform_resources() else { return Ok(()) };
     let why = format!("{count} resources are in Terraform's state beside the spec, and none in groma's");
     let help = "-ignore-terraform-state plans without them (taking them over is not built yet)";
-    Err(session.refuse("G0924", "Terraform manages this stack", &why, help))
+    Err(session.refuse("G2024", "Terraform manages this stack", &why, help))
 }
 
 /// Says that something of the design is not there yet.
 pub(crate) fn not_built(session: &Session, what: &str, name: &str) -> Exit {
     let diagnostic =
-        Diagnostic::error("G0930", "not built yet").detail(format!("{what}: {name} are not built yet"));
+        Diagnostic::error("G2030", "not built yet").detail(format!("{what}: {name} are not built yet"));
     session.say([&diagnostic], &SourceMap::default());
     Exit::Error
 }

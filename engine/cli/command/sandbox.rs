@@ -66,7 +66,7 @@ fn status(folder: &Path) -> Exit {
 
 fn failed(session: &Session, why: &str) -> Exit {
     session.refuse(
-        "G0911",
+        "G2011",
         "the sandbox refuses",
         why,
         "`groma sandbox status` says whether one runs for this stack",

@@ -1,13 +1,14 @@
 //! Reads a stack's spec and its variables. All diagnostics of a run are shown at once.
 
-use crate::args::Input;
+use crate::args::{Input, VarArg};
 use crate::session::Session;
 use crate::stack::Stack;
-use groma_engine::config::{Config, check, load};
+use groma_engine::config::{Config, check, inputs, load};
 use groma_engine::facade::Registry;
 use groma_types::schema::ProviderSchema;
 use groma_types::{Diagnostics, SourceMap, Value};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A spec that was read, with what there is to say of it.
@@ -46,13 +47,21 @@ pub(crate) fn load(stack: &Stack, registry: &Registry) -> Loaded {
 }
 
 /// Reads the spec and the values of its variables.
-pub(crate) fn load_with_inputs(
-    session: &Session,
-    stack: &Stack,
-    registry: &Registry,
-    input: &Input,
-) -> Loaded {
-    let loaded = load(stack, registry);
-    let _ = (session, input);
+pub(crate) fn load_with_inputs(session: &Session, stack: &Stack, registry: &Registry, input: &Input) -> Loaded {
+    let mut loaded = load(stack, registry);
+    let Some(config) = loaded.config.clone() else { return loaded };
+    let argument = |arg: &VarArg| match arg {
+        VarArg::Assign(text) => inputs::Argument::Var(text.clone()),
+        VarArg::File(path) => inputs::Argument::File(session.at(Path::new(path))),
+    };
+    let arguments: Vec<_> = input.ordered.iter().map(argument).collect();
+    let request = inputs::InputRequest {
+        files: &load::DiskFiles,
+        arguments: &arguments,
+        environment: &session.settings.vars,
+    };
+    let (variables, diagnostics) = inputs::inputs(&config, &mut loaded.sources, &request);
+    loaded.variables = variables;
+    loaded.diagnostics.extend(diagnostics);
     loaded
 }
