@@ -7,22 +7,22 @@ use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-pub struct Stack {
+pub(crate) struct Stack {
     dir: tempfile::TempDir,
     home: tempfile::TempDir,
     env: Vec<(String, String)>,
 }
 
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// `None`: ended by a signal.
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     line: String,
 }
 
 impl Stack {
-    pub fn new() -> Stack {
+    pub(crate) fn new() -> Stack {
         Stack {
             dir: tempfile::tempdir().expect("a temporary folder"),
             home: tempfile::tempdir().expect("a temporary folder"),
@@ -31,7 +31,7 @@ impl Stack {
     }
 
     /// A copy of a stack of `specs/`.
-    pub fn of_spec(name: &str) -> Stack {
+    pub(crate) fn of_spec(name: &str) -> Stack {
         let stack = Stack::new();
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs").join(name);
         for entry in std::fs::read_dir(&from).expect("the spec's folder") {
@@ -45,48 +45,44 @@ impl Stack {
     }
 
     #[must_use]
-    pub fn file(self, name: &str, text: &str) -> Stack {
+    pub(crate) fn file(self, name: &str, text: &str) -> Stack {
         self.write(name, text);
         self
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         std::fs::write(path, text).expect("written");
     }
 
-    pub fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         std::fs::remove_file(self.path().join(name)).expect("removed");
     }
 
     #[must_use]
-    pub fn env(mut self, name: &str, value: &str) -> Stack {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Stack {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    pub fn set_env(&mut self, name: &str, value: &str) {
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
         self.env.retain(|(n, _)| n != name);
         self.env.push((name.into(), value.into()));
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub fn home(&self) -> &Path {
-        self.home.path()
-    }
-
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_groma"));
         command.args(args).current_dir(self.path()).env_clear().env("HOME", self.home.path());
         command.envs(self.env.iter().map(|(k, v)| (k, v))).stdin(Stdio::null());
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Outcome {
+    pub(crate) fn run(&self, args: &[&str]) -> Outcome {
         let output = self.command(args).output().expect("the binary runs");
         Outcome {
             code: output.status.code(),
@@ -97,17 +93,17 @@ impl Stack {
     }
 
     /// Runs, and must end with exit code 0.
-    pub fn ok(&self, args: &[&str]) -> Outcome {
+    pub(crate) fn ok(&self, args: &[&str]) -> Outcome {
         self.run(args).must(0)
     }
 
     /// Starts in the background; both outputs go nowhere.
-    pub fn start(&self, args: &[&str]) -> Child {
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
         self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs")
     }
 
     /// Every file below a folder of the stack.
-    pub fn files(&self, under: &str) -> Vec<PathBuf> {
+    pub(crate) fn files(&self, under: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
         collect(&self.path().join(under), &mut found);
         found.sort();
@@ -115,7 +111,7 @@ impl Stack {
     }
 
     /// What exists in the sandbox, by key.
-    pub fn world(&self) -> serde_json::Map<String, Json> {
+    pub(crate) fn world(&self) -> serde_json::Map<String, Json> {
         let out = self.ok(&["sandbox", "world"]);
         match serde_json::from_str(&out.stdout).expect("the world is JSON") {
             Json::Object(map) => map,
@@ -124,7 +120,7 @@ impl Stack {
     }
 
     /// The output with what differs from run to run made equal.
-    pub fn redact(&self, text: &str) -> String {
+    pub(crate) fn redact(&self, text: &str) -> String {
         let text = text.replace(&self.path().display().to_string(), "[STACK]");
         let text = text.replace(&self.home.path().display().to_string(), "[HOME]");
         let elapsed = Regex::new(r"\b(\d+h)?(\d+m)?\d+s\b").expect("a pattern");
@@ -150,18 +146,18 @@ fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
 impl Outcome {
     /// The exit code must be this.
     #[track_caller]
-    pub fn must(self, code: i32) -> Outcome {
+    pub(crate) fn must(self, code: i32) -> Outcome {
         assert_eq!(self.code, Some(code), "groma {}\n{}", self.line, self.all());
         self
     }
 
-    pub fn all(&self) -> String {
+    pub(crate) fn all(&self) -> String {
         format!("--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr)
     }
 
     /// Both outputs together must hold each of these.
     #[track_caller]
-    pub fn says(self, words: &[&str]) -> Outcome {
+    pub(crate) fn says(self, words: &[&str]) -> Outcome {
         let all = self.all();
         for word in words {
             assert!(all.contains(word), "groma {}: no {word:?} in\n{all}", self.line);
@@ -170,7 +166,7 @@ impl Outcome {
     }
 
     #[track_caller]
-    pub fn says_not(self, words: &[&str]) -> Outcome {
+    pub(crate) fn says_not(self, words: &[&str]) -> Outcome {
         let all = self.all();
         for word in words {
             assert!(!all.contains(word), "groma {}: {word:?} in\n{all}", self.line);
@@ -179,20 +175,15 @@ impl Outcome {
     }
 
     /// The lines of `-json`.
-    pub fn events(&self) -> Vec<Json> {
+    pub(crate) fn events(&self) -> Vec<Json> {
         let parse = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         self.stdout.lines().map(parse).collect()
-    }
-
-    /// Events of one type.
-    pub fn events_of(&self, kind: &str) -> Vec<Json> {
-        self.events().into_iter().filter(|e| e["type"] == kind).collect()
     }
 }
 
 /// Compares a text with a file of `tests/snapshots`. `GROMA_SNAPSHOTS=write` writes the file instead.
 #[track_caller]
-pub fn snapshot(name: &str, text: &str) {
+pub(crate) fn snapshot(name: &str, text: &str) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
     let path = dir.join(format!("{name}.txt"));
     if std::env::var("GROMA_SNAPSHOTS").is_ok_and(|v| v == "write") {

@@ -92,7 +92,9 @@ impl Run<'_> {
         self.voice.say(outcome.diagnostics.iter(), self.sources);
         if let Some(path) = store.key_made() {
             let path = path.display();
-            let text = format!("\nSensitive values of this stack are sealed; their key is {path}. Keep a copy of it.");
+            let text = format!(
+                "\nSensitive values of this stack are sealed; their key is {path}. Keep a copy of it."
+            );
             self.voice.remark(&text);
         }
         let ending = Ending { destroy, complete: outcome.ended == Ended::Done };

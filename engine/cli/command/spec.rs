@@ -47,7 +47,12 @@ pub(crate) fn load(stack: &Stack, registry: &Registry) -> Loaded {
 }
 
 /// Reads the spec and the values of its variables.
-pub(crate) fn load_with_inputs(session: &Session, stack: &Stack, registry: &Registry, input: &Input) -> Loaded {
+pub(crate) fn load_with_inputs(
+    session: &Session,
+    stack: &Stack,
+    registry: &Registry,
+    input: &Input,
+) -> Loaded {
     let mut loaded = load(stack, registry);
     let Some(config) = loaded.config.clone() else { return loaded };
     let argument = |arg: &VarArg| match arg {
