@@ -234,7 +234,7 @@ impl Evaluator {
         match convert::convert(&filled, &variable.constraint.ty) {
             Ok(converted) if converted.is_null() && !variable.nullable => {
                 diagnostics.push(
-                    Diagnostic::error("G0411", "Invalid value for a module's variable")
+                    Diagnostic::error("G1011", "Invalid value for a module's variable")
                         .detail(format!("Variable {:?} may not be null.", variable.name))
                         .at(span, "null"),
                 );
@@ -243,7 +243,7 @@ impl Evaluator {
             Ok(converted) => (converted.mark(marks), diagnostics),
             Err(error) => {
                 diagnostics.push(
-                    Diagnostic::error("G0411", "Invalid value for a module's variable")
+                    Diagnostic::error("G1011", "Invalid value for a module's variable")
                         .detail(format!("Variable {:?}: {error}.", variable.name))
                         .at(span, ""),
                 );
@@ -315,7 +315,7 @@ fn with<T>((value, mut mine): (T, Diagnostics), before: Diagnostics) -> (T, Diag
 }
 
 fn bad_expansion(expr: &Expr, what: &str, help: &str) -> (Keys, Diagnostics) {
-    let diagnostic = Diagnostic::error("G0410", "Invalid expansion")
+    let diagnostic = Diagnostic::error("G1010", "Invalid expansion")
         .detail(what.to_string())
         .help(help.to_string())
         .at(expr.span(), "");
@@ -473,7 +473,7 @@ impl eval::Scope for ResidualScope<'_> {
                 return Ok((value.clone(), steps));
             }
         }
-        Err(Diagnostic::error("G0499", "A recipe names a value that it does not hold")
+        Err(Diagnostic::error("G1099", "A recipe names a value that it does not hold")
             .at(reference.span, "")
             .into())
     }

@@ -1,7 +1,8 @@
 //! The codes of diagnostics, each with what it is about. A code never changes its meaning; gone ones stay unused.
 //!
 //! G01 expressions and types · G04 YAML and JSON · G05 files and top-level blocks · G06 blocks and their arguments ·
-//! G07 bodies under a schema · G08 names, kinds and cycles · G09 variables and conditions.
+//! G07 bodies under a schema · G08 names, kinds and cycles · G09 variables and conditions · G10 planning and
+//! applying · G11 answers of providers · G20 the command.
 
 /// Codes in ascending order with their titles.
 pub const CODES: &[(&str, &str)] = &[
@@ -104,6 +105,62 @@ pub const CODES: &[(&str, &str)] = &[
     ("G0907", "A condition does not hold"),
     ("G0908", "A file of variable values cannot be read"),
     ("G0909", "Not a file of variable values"),
+    ("G1010", "Invalid expansion"),
+    ("G1011", "Invalid value for a module's variable"),
+    ("G1020", "The key of a provider instance is not known"),
+    ("G1021", "Unknown provider"),
+    ("G1022", "A provider configuration is still not known"),
+    ("G1030", "Invalid argument"),
+    ("G1031", "A short-lived value would be stored"),
+    ("G1032", "Unknown resource type"),
+    ("G1033", "Invalid lifecycle argument"),
+    ("G1034", "Invalid time-out"),
+    ("G1040", "Nothing found"),
+    ("G1050", "The changes wait for each other in a cycle"),
+    ("G1061", "Moves of modules are not built yet"),
+    ("G1062", "Nothing has this address"),
+    ("G1063", "Two objects can't have one name"),
+    ("G1064", "An object seems to be renamed"),
+    ("G1065", "A protected object would be destroyed"),
+    ("G1066", "An output shows a sensitive value"),
+    ("G1070", "An object is there that may not be ours"),
+    ("G1071", "Nobody can tell whether an object was made"),
+    ("G1099", "A recipe names a value that it does not hold"),
+    ("G1101", "Not found"),
+    ("G1102", "Denied"),
+    ("G1103", "Unreachable"),
+    ("G1104", "Throttled"),
+    ("G1105", "Conflict"),
+    ("G1106", "Invalid"),
+    ("G1107", "Quota"),
+    ("G1108", "The API is ill"),
+    ("G1109", "The answer was lost"),
+    ("G1110", "Not converged"),
+    ("G1111", "Tainted"),
+    ("G1112", "The time is over"),
+    ("G1113", "Interrupted"),
+    ("G1199", "A fault of groma"),
+    ("G2001", "Two stacks are named"),
+    ("G2002", "There is no such stack"),
+    ("G2003", "No such code"),
+    ("G2004", "-raw needs a name"),
+    ("G2005", "No such output"),
+    ("G2006", "-raw can't print this output"),
+    ("G2010", "The sandbox does not start"),
+    ("G2011", "The sandbox refuses"),
+    ("G2020", "The state can't be opened"),
+    ("G2021", "The state breaks its own rules"),
+    ("G2022", "No such object"),
+    ("G2023", "Not an address"),
+    ("G2024", "Terraform manages this stack"),
+    ("G2025", "The journal can't be written"),
+    ("G2030", "Not built yet"),
+    ("G2031", "-json needs -auto-approve"),
+    ("G2032", "-lock-timeout can't be read"),
+    ("G2033", "There is no spec to destroy by"),
+    ("G2034", "The plan is not approved"),
+    ("G2040", "Too many deletions"),
+    ("G2041", "An action is not allowed"),
 ];
 
 /// The title of a code.

@@ -151,7 +151,7 @@ pub async fn run(
 
 pub fn cycle_diagnostic(cycle: &[Node]) -> Diagnostic {
     let names: Vec<String> = cycle.iter().map(ToString::to_string).collect();
-    Diagnostic::error("G0450", "The changes wait for each other in a cycle")
+    Diagnostic::error("G1050", "The changes wait for each other in a cycle")
         .detail(names.join(" → "))
         .help("Apply the changes in two steps: leave one of them out with -exclude first.")
 }
@@ -265,7 +265,7 @@ impl Run<'_> {
             Err(error) => {
                 self.summary.failed += 1;
                 self.planner.diagnostics.push(
-                    Diagnostic::error("G0599", "A fragment does not fit the graph").detail(error.to_string()),
+                    Diagnostic::error("G1199", "A fragment does not fit the graph").detail(error.to_string()),
                 );
             }
         }
@@ -353,7 +353,7 @@ impl Run<'_> {
             }
             ProviderState::Deferred { causes, .. } => {
                 self.planner.diagnostics.push(
-                    Diagnostic::error("G0422", "A provider configuration is still not known")
+                    Diagnostic::error("G1022", "A provider configuration is still not known")
                         .detail(format!("{address} waits for {}.", causes_text(&causes)))
                         .address(address),
                 );

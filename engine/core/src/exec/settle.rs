@@ -198,7 +198,7 @@ fn close(
         (Verdict::NeverMade, _) => vec![Record::End(op, Ended::Refused("it was never made".into()))],
         (Verdict::Foreign, _) => {
             diagnostics.push(
-                Diagnostic::error("G0470", "An object is there that may not be ours")
+                Diagnostic::error("G1070", "An object is there that may not be ours")
                     .detail(format!(
                         "An earlier run began to create {} and was cut off; an object of its name exists without our mark.",
                         begin.address
@@ -210,7 +210,7 @@ fn close(
         }
         (Verdict::CannotTell, _) => {
             diagnostics.push(
-                Diagnostic::error("G0471", "Nobody can tell whether an object was made")
+                Diagnostic::error("G1071", "Nobody can tell whether an object was made")
                     .detail(format!("An earlier run began to create {} and was cut off.", begin.address))
                     .help(format!(
                         "Look for it, then: groma state resolve '{}' -ours or -foreign.",

@@ -235,7 +235,7 @@ impl Planner {
                     (true, _) => return None,
                     (false, None) => {
                         self.diagnostics.push(
-                            Diagnostic::error("G0420", "The key of a provider instance is not known")
+                            Diagnostic::error("G1020", "The key of a provider instance is not known")
                                 .detail("It must be a string that is known when the resource is planned.")
                                 .at(expr.span(), ""),
                         );
@@ -280,7 +280,7 @@ impl Planner {
     async fn resolve_provider(&mut self, address: &ProviderAddr) -> ProviderState {
         let Some(provider) = self.pool.provider(&address.name).cloned() else {
             self.diagnostics.push(
-                Diagnostic::error("G0421", "Unknown provider")
+                Diagnostic::error("G1021", "Unknown provider")
                     .detail(format!("This build has no provider {:?}.", address.name))
                     .help(format!("Built in: {}.", self.provider_names())),
             );
@@ -722,7 +722,7 @@ impl Planner {
         let failed = !problems.is_empty();
         for problem in problems {
             let span = body::span_of(&resource.body, &problem.path);
-            let mut diagnostic = Diagnostic::error("G0430", "Invalid argument")
+            let mut diagnostic = Diagnostic::error("G1030", "Invalid argument")
                 .detail(problem.message)
                 .at(span, "")
                 .address(address);
@@ -749,7 +749,7 @@ impl Planner {
         let Some((path, minted)) = bad else { return Some(()) };
         let word = if minted { "minted" } else { "ephemeral" };
         self.diagnostics.push(
-            Diagnostic::error("G0431", "A short-lived value would be stored")
+            Diagnostic::error("G1031", "A short-lived value would be stored")
                 .detail(format!("{path} is {word}: it would be written to the state, where it must not be."))
                 .help("Use it in a provider block or a write-only argument; it passes through locals and module variables.")
                 .at(body::span_of(&resource.body, &path), word.to_string())
@@ -760,7 +760,7 @@ impl Planner {
 
     fn unknown_kind(&mut self, resource: &ResourceBlock) {
         self.diagnostics.push(
-            Diagnostic::error("G0432", "Unknown resource type")
+            Diagnostic::error("G1032", "Unknown resource type")
                 .detail(format!("The provider has no resource type {:?}.", resource.id.kind))
                 .at(resource.span, ""),
         );
@@ -812,7 +812,7 @@ impl Planner {
         let flag = groma_types::convert::convert(&value, &Type::Bool).ok().and_then(|v| v.as_bool());
         if flag.is_none() {
             self.diagnostics.push(
-                Diagnostic::error("G0433", "Invalid lifecycle argument")
+                Diagnostic::error("G1033", "Invalid lifecycle argument")
                     .detail("It must be true or false, known when the resource is planned.")
                     .at(expr.span(), ""),
             );
@@ -829,7 +829,7 @@ impl Planner {
             Some("forbid") => Some(OnDestroy::Forbid),
             _ => {
                 self.diagnostics.push(
-                    Diagnostic::error("G0433", "Invalid lifecycle argument")
+                    Diagnostic::error("G1033", "Invalid lifecycle argument")
                         .detail("`on_destroy` must be delete, keep or forbid.")
                         .at(expr.span(), ""),
                 );
@@ -855,7 +855,7 @@ impl Planner {
             self.diagnostics.extend(diagnostics);
             let Some(duration) = value.as_str().and_then(parse_duration) else {
                 self.diagnostics.push(
-                    Diagnostic::error("G0434", "Invalid time-out")
+                    Diagnostic::error("G1034", "Invalid time-out")
                         .detail("A time-out is a text such as \"30m\" or \"1h30m\".")
                         .at(expr.span(), "")
                         .address(address),
@@ -971,7 +971,7 @@ impl Planner {
             Ok(Some(value)) => self.data_value(&read.address, value),
             Ok(None) if read.allow_missing => self.data_value(&read.address, Value::NULL),
             Ok(None) => self.diagnostics.push(
-                Diagnostic::error("G0440", "Nothing found")
+                Diagnostic::error("G1040", "Nothing found")
                     .detail(format!("{} found nothing with these arguments.", read.address))
                     .help("Check the arguments; `lifecycle: {on_missing: allow}` makes it null instead.")
                     .at(read.span, "")
@@ -1227,20 +1227,20 @@ pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
 
 pub fn code_of(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::NotFound => "G0501",
-        ErrorKind::Denied => "G0502",
-        ErrorKind::Unreachable => "G0503",
-        ErrorKind::Throttled => "G0504",
-        ErrorKind::Conflict => "G0505",
-        ErrorKind::Invalid => "G0506",
-        ErrorKind::Quota => "G0507",
-        ErrorKind::Unavailable => "G0508",
-        ErrorKind::Ambiguous => "G0509",
-        ErrorKind::Unconverged => "G0510",
-        ErrorKind::Tainted => "G0511",
-        ErrorKind::TimedOut => "G0512",
-        ErrorKind::Interrupted => "G0513",
-        ErrorKind::Bug => "G0599",
+        ErrorKind::NotFound => "G1101",
+        ErrorKind::Denied => "G1102",
+        ErrorKind::Unreachable => "G1103",
+        ErrorKind::Throttled => "G1104",
+        ErrorKind::Conflict => "G1105",
+        ErrorKind::Invalid => "G1106",
+        ErrorKind::Quota => "G1107",
+        ErrorKind::Unavailable => "G1108",
+        ErrorKind::Ambiguous => "G1109",
+        ErrorKind::Unconverged => "G1110",
+        ErrorKind::Tainted => "G1111",
+        ErrorKind::TimedOut => "G1112",
+        ErrorKind::Interrupted => "G1113",
+        ErrorKind::Bug => "G1199",
     }
 }
 

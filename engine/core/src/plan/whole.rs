@@ -130,7 +130,7 @@ impl Planner {
                     moved.to.to_string().parse::<InstanceAddr>(),
                 ) else {
                     self.diagnostics.push(
-                        Diagnostic::error("G0461", "Moves of modules are not built yet")
+                        Diagnostic::error("G1061", "Moves of modules are not built yet")
                             .detail("`moved` takes resources and resource instances so far.")
                             .at(moved.span, ""),
                     );
@@ -198,7 +198,7 @@ impl Planner {
             let hits: Vec<Block> = known.iter().filter(|b| names(pattern, b)).cloned().collect();
             if hits.is_empty() {
                 self.diagnostics.push(
-                    Diagnostic::error("G0462", "Nothing has this address")
+                    Diagnostic::error("G1062", "Nothing has this address")
                         .detail(format!("{flag}={pattern} names no resource of the stack or of its state.")),
                 );
             }
@@ -536,7 +536,7 @@ impl Planner {
     fn report_key_clash(&mut self, change: &Change) {
         let found = self.schema_of(Mode::Managed, &change.address.resource.kind, &change.provider.name);
         let key = found.map(|(_, s)| s.natural_key.join(", ")).unwrap_or_default();
-        let mut diagnostic = Diagnostic::error("G0463", "Two objects can't have one name")
+        let mut diagnostic = Diagnostic::error("G1063", "Two objects can't have one name")
             .detail(format!(
                 "{} is created before the old one is destroyed, but both would have the same `{key}`.",
                 change.address
@@ -557,7 +557,7 @@ impl Planner {
         let pairs = build::same_keys(self, &going);
         for (old, new) in pairs {
             self.diagnostics.push(
-                Diagnostic::warning("G0464", "An object seems to be renamed")
+                Diagnostic::warning("G1064", "An object seems to be renamed")
                     .detail(format!(
                         "{old} is removed and {new} is created, and both name the same thing in the world."
                     ))
@@ -576,7 +576,7 @@ impl Planner {
                 continue;
             }
             let word = if change.prevent_destroy { "prevent_destroy" } else { "on_destroy: forbid" };
-            let mut diagnostic = Diagnostic::error("G0465", "A protected object would be destroyed")
+            let mut diagnostic = Diagnostic::error("G1065", "A protected object would be destroyed")
                 .detail(format!("{} has {word}, and this plan destroys it.", change.address))
                 .help(format!(
                     "Leave it out with -exclude={}, or lift the protection in the spec first.",
@@ -629,7 +629,7 @@ impl Planner {
         let marks = value.deep_marks();
         if marks.minted || (marks.ephemeral && !output.ephemeral) {
             self.diagnostics.push(
-                Diagnostic::error("G0431", "A short-lived value would be stored")
+                Diagnostic::error("G1031", "A short-lived value would be stored")
                     .detail(format!(
                         "Output {:?} of the root module would write it to the state.",
                         output.name
@@ -639,7 +639,7 @@ impl Planner {
             );
         } else if marks.sensitive && !output.sensitive {
             self.diagnostics.push(
-                Diagnostic::error("G0466", "An output shows a sensitive value")
+                Diagnostic::error("G1066", "An output shows a sensitive value")
                     .detail(format!("The value of output {:?} comes from a sensitive one.", output.name))
                     .help("Say `sensitive: true` in the output, or nonsensitive(…) in its value.")
                     .at(output.value.span(), ""),
