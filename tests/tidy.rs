@@ -191,15 +191,23 @@ fn nothing_is_unsafe_and_every_file_says_what_it_is_for() {
     }
 }
 
-/// Longer ones are honest tables.
 const LINES_MAX: usize = 800;
+
+/// Files above the wall, and how long they may be. The list may only shrink.
+const LONG: &[(&str, usize)] = &[
+    ("engine/core/src/exec/run.rs", 1300),
+    ("engine/core/src/plan/planner.rs", 1350),
+    ("providers/aws/src/resources/eks_cluster.rs", 1100),
+    ("providers/aws/src/resources/eks_node_group.rs", 900),
+];
 
 #[test]
 fn files_fit_a_head() {
     for (name, text) in sources("engine").into_iter().chain(sources("providers")) {
         let lines = code(&text).lines().count();
         let is_table = name.contains("schema") || name.contains("functions") || is_test_file(&name);
-        assert!(lines <= LINES_MAX || is_table, "{name} has {lines} lines");
+        let most = LONG.iter().find(|(long, _)| *long == name).map_or(LINES_MAX, |(_, most)| *most);
+        assert!(lines <= most || is_table, "{name} has {lines} lines");
     }
 }
 
