@@ -41,7 +41,9 @@ const UNSEEN_ROLE: [&str; 5] = [
 
 /// Whether an error is EKS not seeing yet a role that this run made.
 pub(crate) fn unseen_role(error: &ProviderError, role_arn: &str, ctx: &dyn OpContext) -> bool {
-    let invalid = error.code.as_deref() == Some("InvalidParameterException");
+    // A subnet that "does not exist" is no matter of IAM, and stays away.
+    let invalid = error.code.as_deref() == Some("InvalidParameterException")
+        && !error.message.to_lowercase().contains("subnet");
     invalid && UNSEEN_ROLE.iter().any(|text| error.message.contains(text)) && made_here(role_arn, ctx)
 }
 

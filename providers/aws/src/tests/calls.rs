@@ -298,6 +298,19 @@ async fn a_cluster_is_created_once_its_role_is_seen_and_waited_for() {
 }
 
 #[tokio::test]
+async fn a_subnet_that_does_not_exist_is_not_waited_for() {
+    let refused = fault(400, "InvalidParameterException", "The subnet ID 'subnet-x' does not exist");
+    let bench = Bench::new(vec![("POST /clusters", refused)]).await;
+    bench.ctx.fresh.lock().unwrap().insert("r".into());
+    let request = bench.create(CLUSTER, cluster_attrs());
+    let error = bench.aws.create(CLUSTER, request, &*bench.ctx).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert_eq!(error.to_string().split(": ").next().unwrap(), "eks:CreateCluster");
+    assert_eq!(error.request_id.as_deref(), Some("req-1"));
+    bench.finish();
+}
+
+#[tokio::test]
 async fn a_failed_cluster_is_tainted_with_its_reasons() {
     let health = json!({ "health": { "issues": [
         { "code": "AccessDenied", "message": "no policy", "resourceIds": ["r"] }] } });
