@@ -97,7 +97,6 @@ pub(crate) fn parse_amz_date(text: &str) -> Option<i64> {
 }
 
 /// The inverse of `parse_amz_date`.
-#[cfg(test)]
 pub(crate) fn amz_date(millis: i64) -> String {
     format(millis, "%Y%m%dT%H%M%SZ")
 }

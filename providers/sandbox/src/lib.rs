@@ -26,7 +26,9 @@ mod store;
 mod tests;
 
 pub use accounts::{Credentials, DEFAULT_ACCOUNT, credentials};
+pub use aws::default_subnets;
 pub use clock::ClockReading;
 pub use core::{Sandbox, Switches};
 pub use http::{Reply, Request};
 pub use server::{Error, ServeOptions, Server, serve};
+pub use sigv4::cluster_token;

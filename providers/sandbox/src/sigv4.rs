@@ -3,11 +3,12 @@
 //! Dates may be near simulated time or near wall time: our own clients take the sandbox's clock, all
 //! others come with the wall's.
 
-use crate::accounts::{Caller, find_key};
-use crate::clock::{parse_amz_date, rfc3339};
+use crate::accounts::{Caller, Credentials, find_key};
+use crate::clock::{amz_date, parse_amz_date, rfc3339};
 use crate::crypto::{hex, hmac256, same, sha256_hex};
 use crate::http::{Request, decode, encode, raw_pairs};
 use crate::store::World;
+use base64::Engine as _;
 
 const SKEW: i64 = 15 * 60 * 1000;
 
@@ -220,13 +221,7 @@ fn canonical_query(query: &str, presigned: bool) -> String {
 
 /// Signs a request in its header, as clients do.
 #[cfg(test)]
-pub(crate) fn sign(
-    request: &mut Request,
-    keys: &crate::Credentials,
-    service: &str,
-    region: &str,
-    date: &str,
-) {
+pub(crate) fn sign(request: &mut Request, keys: &Credentials, service: &str, region: &str, date: &str) {
     request.headers.push(("x-amz-date".into(), date.into()));
     let scope = format!("{}/{region}/{service}/aws4_request", &date[..8]);
     let credential = format!("{}/{scope}", keys.access_key);
@@ -239,25 +234,42 @@ pub(crate) fn sign(
     request.headers.push(("authorization".into(), text));
 }
 
-/// Signs a request in its query, bound to the host and a cluster's name.
-#[cfg(test)]
-pub(crate) fn presign(
-    request: &mut Request,
-    keys: &crate::Credentials,
-    service: &str,
-    region: &str,
-    date: &str,
-) {
-    let credential = format!("{}/{}/{region}/{service}/aws4_request", keys.access_key, &date[..8]);
-    request.query.push_str(&format!(
-        "&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={}&X-Amz-Date={date}\
-         &X-Amz-SignedHeaders=host%3Bx-k8s-aws-id",
+/// Makes the token that EKS's recipe makes: a presigned STS call, bound to the cluster's name, for a
+/// time in milliseconds since the Unix epoch (the wall's or the sandbox's).
+pub fn cluster_token(keys: &Credentials, region: &str, cluster: &str, millis: i64) -> String {
+    let host = format!("sts.{region}.amazonaws.com");
+    let date = amz_date(millis);
+    let scope = format!("{}/{region}/sts/aws4_request", &date[..8]);
+    let credential = format!("{}/{scope}", keys.access_key);
+    let mut query = format!(
+        "Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={}\
+         &X-Amz-Date={date}&X-Amz-Expires=60&X-Amz-SignedHeaders=host%3Bx-k8s-aws-id",
         encode(&credential)
-    ));
-    let claim =
-        Claim::build(&credential, date.into(), "host;x-k8s-aws-id", String::new(), None, true).unwrap();
-    let signature = signature(request, &claim, &keys.secret_key);
-    request.query.push_str(&format!("&X-Amz-Signature={signature}"));
+    );
+    if let Some(token) = &keys.session_token {
+        query.push_str(&format!("&X-Amz-Security-Token={}", encode(token)));
+    }
+    let request = Request {
+        method: "GET".into(),
+        path: "/".into(),
+        query: query.clone(),
+        headers: vec![("host".into(), host.clone()), ("x-k8s-aws-id".into(), cluster.into())],
+        ..Request::default()
+    };
+    let claim = Claim {
+        access_key: keys.access_key.clone(),
+        scope,
+        region: region.into(),
+        service: "sts".into(),
+        date,
+        signed_headers: vec!["host".into(), "x-k8s-aws-id".into()],
+        signature: String::new(),
+        token: keys.session_token.clone(),
+        presigned: true,
+    };
+    let signature = signature(&request, &claim, &keys.secret_key);
+    let url = format!("https://{host}/?{query}&X-Amz-Signature={signature}");
+    format!("k8s-aws-v1.{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(url))
 }
 
 #[cfg(test)]
@@ -300,6 +312,14 @@ mod tests {
             let claim = Claim::of(&request).unwrap();
             assert_eq!(claim.token.as_deref(), token);
             assert_eq!(signature(&request, &claim, secret), expected);
+            let keys = Credentials {
+                account: String::new(),
+                access_key: "AKIDEXAMPLE".into(),
+                secret_key: secret.into(),
+                session_token: token.map(str::to_owned),
+            };
+            let made = cluster_token(&keys, "us-west-2", "demo", claim.millis().unwrap());
+            assert_eq!(made.len(), if token.is_some() { 558 } else { 481 });
         }
     }
 

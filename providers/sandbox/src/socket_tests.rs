@@ -2,7 +2,7 @@
 
 use crate::clock::{amz_date, wall_millis};
 use crate::http::Request;
-use crate::sigv4::{presign, sign};
+use crate::sigv4::{cluster_token, sign};
 use crate::{Error, ServeOptions, Server, client, credentials};
 use base64::Engine as _;
 use rustls_pki_types::pem::PemObject;
@@ -57,19 +57,7 @@ async fn make_cluster(server: &Server) -> Value {
 }
 
 fn token() -> String {
-    let mut request = Request {
-        method: "GET".into(),
-        path: "/".into(),
-        query: "Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Expires=60".into(),
-        headers: vec![
-            ("host".into(), "sts.us-west-2.amazonaws.com".into()),
-            ("x-k8s-aws-id".into(), "demo".into()),
-        ],
-        ..Request::default()
-    };
-    presign(&mut request, &credentials(None), "sts", "us-west-2", &amz_date(wall_millis()));
-    let url = format!("https://sts.us-west-2.amazonaws.com/?{}", request.query);
-    format!("k8s-aws-v1.{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(url))
+    cluster_token(&credentials(None), "us-west-2", "demo", wall_millis())
 }
 
 type Tls = tokio_rustls::client::TlsStream<TcpStream>;

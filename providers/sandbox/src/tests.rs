@@ -4,9 +4,8 @@
 use crate::clock::amz_date;
 use crate::http::{Reply, Request, encode};
 use crate::server::Outcome;
-use crate::sigv4::sign;
+use crate::sigv4::{cluster_token, sign};
 use crate::{Credentials, Sandbox, ServeOptions, aws, credentials, kube};
-use base64::Engine as _;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -122,20 +121,7 @@ impl Bench {
     }
 
     fn token(&self, cluster: &str, keys: &Credentials) -> String {
-        let date = amz_date(self.sandbox.clocks().sim);
-        let mut request = Request {
-            method: "GET".into(),
-            path: "/".into(),
-            query: "Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Expires=60".into(),
-            headers: vec![
-                ("host".into(), "sts.us-west-2.amazonaws.com".into()),
-                ("x-k8s-aws-id".into(), cluster.into()),
-            ],
-            ..Request::default()
-        };
-        crate::sigv4::presign(&mut request, keys, "sts", "us-west-2", &date);
-        let url = format!("https://sts.us-west-2.amazonaws.com/?{}", request.query);
-        format!("k8s-aws-v1.{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(url))
+        cluster_token(keys, "us-west-2", cluster, self.sandbox.clocks().sim)
     }
 
     fn kube(&self, uid: &str, method: &str, path: &str, kind: &str, body: &Value) -> (u16, Value) {

@@ -17,6 +17,11 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io;
 
+/// The ids of the subnets of an account's default network in a region, in the order of their zones.
+pub fn default_subnets(account: &str, region: &str) -> Vec<String> {
+    ec2::subnets(account, region).into_iter().map(|subnet| subnet.id).collect()
+}
+
 /// Decoded parameters of a query-protocol call.
 pub(crate) type Params = BTreeMap<String, String>;
 
