@@ -124,6 +124,21 @@ fn faults_of_files_and_blocks() {
 }
 
 #[test]
+fn null_means_not_set() {
+    check(
+        &[(
+            "a.yaml",
+            "resource: {t: {a: {provider: , count: , for_each: null, depends_on: , lifecycle: {prevent_destroy: }}}}\nvariable: {x: {type: , description: }}\n",
+        )],
+        "",
+    );
+    check(
+        &[("a.yaml", "module: {m: {source: }}\n")],
+        "a.yaml:1:10 <m> G0609 A required argument is missing A module call needs the argument \"source\".",
+    );
+}
+
+#[test]
 fn lists_of_objects_and_overrides_mean_the_same_blocks() {
     let (config, sources, faults) = read(&[
         (

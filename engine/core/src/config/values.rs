@@ -111,7 +111,10 @@ pub(super) fn wrong_shape(node: &Node, what: &str, wanted: &str, out: &mut Diagn
 /// Text that must be there as it is: names, aliases, sources.
 pub(super) fn static_text(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Arc<str>> {
     let NodeKind::Scalar { text, .. } = &node.kind else {
-        wrong_shape(node, what, "a string", out);
+        // Null means "not set"; who needs the text says that it is missing.
+        if !node.is_null() {
+            wrong_shape(node, what, "a string", out);
+        }
         return None;
     };
     let expr = match &node.kind {
@@ -156,7 +159,9 @@ pub(super) fn static_bool(node: &Node, what: &str, out: &mut Diagnostics) -> Opt
 /// A bare reference; `${}` round it is accepted.
 pub(super) fn reference(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Reference> {
     let Some(text) = node.as_text() else {
-        wrong_shape(node, what, "a reference", out);
+        if !node.is_null() {
+            wrong_shape(node, what, "a reference", out);
+        }
         return None;
     };
     if !text.content().starts_with("${") {

@@ -241,3 +241,48 @@ fn json_keeps_number_text_and_finds_doubles() {
         assert_eq!(read_json(text), expected, "for {text}");
     }
 }
+
+/// Steps of a linear congruence: the same texts in each run.
+fn next(seed: &mut u64) -> usize {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    usize::try_from(*seed >> 33).unwrap()
+}
+
+fn spans_lie_inside(node: &Node, length: usize) {
+    assert!(node.span.start <= node.span.end && node.span.end as usize <= length, "{node:?}");
+    node.as_seq().unwrap_or_default().iter().for_each(|n| spans_lie_inside(n, length));
+    node.as_map().unwrap_or_default().iter().for_each(|(_, n)| spans_lie_inside(n, length));
+    if let Some(text) = node.as_text() {
+        let whole = text.whole();
+        assert!(whole.end as usize <= length + 4, "{node:?}");
+    }
+}
+
+#[test]
+fn damaged_texts_never_stop_the_reader() {
+    let seeds = [
+        "a: &x {b: \"q\\u00e9\", c: [1, ${v}]}\nd:\n  <<: *x\n  e: |\n    ${f(\"é\")}\n    x\n",
+        "- ${a ? b : c}\n- 'it''s'\n- >-\n  fold\n   more\n\n  end\n- !!str 012\n---\nk: %{ if x }\n",
+    ];
+    let pieces = [
+        "\"", "'", "{", "}", "[", "]", ": ", " #", "${", "%{", "*", "&", "!", "@", "\\", "\n", "é", "\t",
+        "- ", "|", ">",
+    ];
+    let mut seed = 1;
+    for round in 0..4000 {
+        let mut text: Vec<char> = seeds[round % seeds.len()].chars().collect();
+        for _ in 0..=next(&mut seed) % 3 {
+            let at = next(&mut seed) % text.len();
+            if next(&mut seed).is_multiple_of(2) {
+                text.remove(at);
+            } else {
+                let piece = pieces[next(&mut seed) % pieces.len()];
+                text.splice(at..at, piece.chars());
+            }
+        }
+        let text: String = text.into_iter().collect();
+        let (docs, _) = parse_yaml(SourceId(0), &text);
+        docs.iter().for_each(|n| spans_lie_inside(n, text.len()));
+        let _ = parse_json(SourceId(0), &text);
+    }
+}

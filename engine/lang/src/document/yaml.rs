@@ -16,6 +16,8 @@ const ALIAS_NODES_MAX: usize = 200_000;
 const DEPTH_MAX: usize = 512;
 /// Faults that are corrected in a copy of the text so that later ones are found in the same run.
 const PATCHES_MAX: usize = 40;
+/// Bytes that corrections may add to the copy beyond its double.
+const COPY_SLACK: usize = 4096;
 
 /// Reads all documents of a YAML text. Empty documents are left out.
 pub fn parse_yaml(source: SourceId, text: &str) -> (Vec<Node>, Diagnostics) {
@@ -32,8 +34,14 @@ fn find_more_faults(source: SourceId, text: &str, patch: Option<Patch>, diagnost
     // Pairs of a place in the copy and by how much the copy is longer from there on.
     let mut shifts: Vec<(usize, isize)> = Vec::new();
     let mut next = patch;
+    let mut last = None;
     for _ in 0..PATCHES_MAX {
         let Some(patch) = next.take() else { return };
+        // A line that was corrected and still does not parse is beyond this; quoting it again would only grow it.
+        if last == Some(patch.range.start) || copy.len() > 2 * text.len() + COPY_SLACK {
+            return;
+        }
+        last = Some(patch.range.start);
         let delta = patch.line.len().cast_signed() - patch.range.len().cast_signed();
         let end = patch.range.start + patch.line.len();
         copy.replace_range(patch.range, &patch.line);

@@ -91,7 +91,7 @@ impl Decoder<'_> {
             description: None,
             validations: Vec::new(),
         };
-        if let Some(node) = block.get("type") {
+        if let Some(node) = block.get("type").filter(|n| !n.is_null()) {
             self.variable_type(node, &mut variable);
         }
         for (key, node) in &block.entries {
@@ -226,7 +226,9 @@ impl Decoder<'_> {
         for (key, node) in &block.entries {
             match &*key.text {
                 "alias" => provider.alias = static_text(node, "alias", self.out),
-                "for_each" => provider.for_each = Some(expression(node, &Type::Dynamic, self.out)),
+                "for_each" if !node.is_null() => {
+                    provider.for_each = Some(expression(node, &Type::Dynamic, self.out));
+                }
                 "lifecycle" => self.provider_lifecycle(node, &mut provider),
                 "version" => self.out.push(
                     Diagnostic::warning("G0610", "A version in a provider block is ignored")
@@ -271,7 +273,9 @@ impl Decoder<'_> {
     /// `aws`, `aws.eu`, `aws.by_region[each.key]`.
     fn provider_ref(&mut self, node: &Node) -> Option<ProviderRef> {
         let Some(text) = node.as_text() else {
-            wrong_shape(node, "provider", "a provider reference such as aws.eu", self.out);
+            if !node.is_null() {
+                wrong_shape(node, "provider", "a provider reference such as aws.eu", self.out);
+            }
             return None;
         };
         let found = traversal(text, self.out);
@@ -310,7 +314,7 @@ impl Decoder<'_> {
             }
         }
         for name in ["from", "to"] {
-            if block.get(name).is_none() {
+            if block.get(name).is_none_or(Node::is_null) {
                 self.missing(block.span, "A moved block", name);
             }
         }
@@ -336,7 +340,7 @@ impl Decoder<'_> {
                 _ => self.unknown(key, "A removed block", &["from", "lifecycle"]),
             }
         }
-        if block.get("from").is_none() {
+        if block.get("from").is_none_or(Node::is_null) {
             self.missing(block.span, "A removed block", "from");
         }
         if let Some(from) = from {

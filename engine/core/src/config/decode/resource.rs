@@ -63,8 +63,10 @@ impl Decoder<'_> {
         let mut expansions = Expansions::new();
         for (key, node) in &block.entries {
             match &*key.text {
-                "count" => expansions.push(("count", key.span, expression(node, &Type::Number, self.out))),
-                "for_each" => {
+                "count" if !node.is_null() => {
+                    expansions.push(("count", key.span, expression(node, &Type::Number, self.out)))
+                }
+                "for_each" if !node.is_null() => {
                     expansions.push(("for_each", key.span, expression(node, &Type::Dynamic, self.out)));
                 }
                 "provider" => {
@@ -186,8 +188,10 @@ impl Decoder<'_> {
                     source_span = node.span;
                     call.source = static_text(node, "source", self.out).unwrap_or_else(|| "".into());
                 }
-                "count" => expansions.push(("count", key.span, expression(node, &Type::Number, self.out))),
-                "for_each" => {
+                "count" if !node.is_null() => {
+                    expansions.push(("count", key.span, expression(node, &Type::Number, self.out)))
+                }
+                "for_each" if !node.is_null() => {
                     expansions.push(("for_each", key.span, expression(node, &Type::Dynamic, self.out)));
                 }
                 "providers" => call.providers = self.passed_providers(node),
@@ -197,7 +201,7 @@ impl Decoder<'_> {
             }
         }
         call.expansion = self.expansion(expansions);
-        if block.get("source").is_none() {
+        if block.get("source").is_none_or(Node::is_null) {
             self.missing(block.span, "A module call", "source");
         }
         let body =
