@@ -418,6 +418,12 @@ impl Configured for Client {
                 state.find_key(scope, row, &planned).and_then(|n| state.objects.get(&n)).filter(seen);
             Ok(match by_key {
                 Some(object) if schema.pure_relation => Found::Ours(as_object(object)),
+                // No mark is possible: made after the begin with what was planned, it is taken for ours.
+                Some(object)
+                    if !schema.owner_mark && object.made >= request.begun && has_planned(object, &planned) =>
+                {
+                    Found::Ours(as_object(object))
+                }
                 Some(object) => Found::Foreign(as_object(object)),
                 None if schema.natural_key.is_empty() && !row.tokens && !schema.owner_mark => {
                     Found::CannotTell
@@ -434,4 +440,10 @@ fn key_text(row: &Row, object: &SimObject) -> String {
     let key = &row.schema().natural_key;
     let parts: Vec<&str> = key.iter().map(|k| object.attributes.str_attr(k).unwrap_or_default()).collect();
     parts.join("/")
+}
+
+/// Whether an object has every attribute that was planned.
+fn has_planned(object: &SimObject, planned: &Value) -> bool {
+    let (now, _) = object.attributes.unmark_deep();
+    planned.as_map().into_iter().flatten().all(|(name, v)| v.is_null() || now.get(name) == Some(v))
 }

@@ -461,6 +461,19 @@ impl Run<'_> {
             self.resettle(address);
             return self.finish(id, Outcome::Done);
         }
+        if self.is_in_doubt(address) {
+            // Reported by settlement, with its cure: nothing is made beside what may be there.
+            self.summary.failed += 1;
+            let action = approved.as_ref().map_or(ChangeAction::NoOp, |c| c.action);
+            let error = "an earlier run's operation on it is in doubt".to_string();
+            self.emitter.emit(EventKind::OperationFailed {
+                address: address.clone(),
+                action,
+                error,
+                rerun_is_safe: true,
+            });
+            return self.finish(id, Outcome::Failed);
+        }
         let as_new = approved.as_ref().is_some_and(|c| c.action == ChangeAction::ReplaceCreateFirst);
         let Some((change, config)) = self.decide(address, as_new).await else {
             self.summary.failed += 1;
@@ -485,6 +498,10 @@ impl Run<'_> {
             return self.replace_late(id, address, change).await;
         }
         self.begin_settle(id, change, config, as_new);
+    }
+
+    fn is_in_doubt(&self, address: &InstanceAddr) -> bool {
+        self.planner.state.in_doubt().any(|(_, op)| op.begin.address == *address && op.begin.action == Action::Create)
     }
 
     fn is_touched(&self, address: &ResourceAddr) -> bool {
@@ -1150,8 +1167,10 @@ fn causes_text(causes: &BTreeSet<groma_types::Cause>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
+/// Digest of a request. It lies in the journal in the clear, so secrets do not count: they could be guessed from it.
 fn digest(value: &Resolved) -> Arc<str> {
-    let text = format!("{:?}", value.value());
+    let public = value.map_deep(&mut |v| if v.marks().sensitive { Value::null(v.ty()) } else { v });
+    let text = format!("{public:?}");
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
     digest.as_ref().iter().map(|b| format!("{b:02x}")).collect::<String>().into()
 }

@@ -15,12 +15,18 @@ use crate::state::{Ended, Object, OpId, OpenOp, Record, State, Status, Store, St
 use futures::channel::mpsc;
 use futures::future::{Either, LocalBoxFuture, select};
 use futures::stream::{FuturesUnordered, StreamExt};
+use groma_provider::OpContext;
 use groma_provider::{
     Action, Configured, ErrorKind, Found, Identity, Object as Seen, ProviderError, Read, RecoverRequest,
     ResumeRequest,
 };
-use groma_types::{Diagnostic, Diagnostics};
+use groma_types::{Diagnostic, Diagnostics, Timestamp};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a request that had left may take to have its effect after its sender is gone.
+const REQUEST_MAX: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What was found of one operation.
 enum Verdict {
@@ -61,11 +67,12 @@ pub async fn settle(
         };
         let object = state.objects.get(&open.begin.object).cloned();
         let world = state.recipes.get(&open.begin.recipe).map(|r| r.world.clone()).unwrap_or_default();
+        let settled_by = open.begin.at + visibility(&pool, &open).max(REQUEST_MAX);
         let pool = pool.clone();
         emitter.emit(EventKind::RefreshStarted { address: open.begin.address.clone() });
         futures.push(Box::pin(async move {
             let verdict = match configured(&pool, &open, &world).await {
-                Ok(configured) => look(&*configured, &open, object.as_ref(), &context).await,
+                Ok(configured) => look(&*configured, &open, object.as_ref(), settled_by, &context).await,
                 Err(error) => Err(error),
             };
             (op, verdict.unwrap_or_else(Verdict::Failed))
@@ -102,6 +109,13 @@ fn pool(state: &State, host: &Host, emitter: &Arc<Emitter>) -> Arc<Pool> {
     pool
 }
 
+/// How long a fresh object of the operation's kind may be invisible.
+fn visibility(pool: &Arc<Pool>, open: &OpenOp) -> Duration {
+    let provider = pool.provider(&open.begin.provider.name);
+    let kind = &open.begin.address.resource.kind;
+    provider.and_then(|p| p.schema().resources.get(kind)).map_or(Duration::ZERO, |s| s.visibility)
+}
+
 async fn configured(
     pool: &Arc<Pool>,
     open: &OpenOp,
@@ -111,10 +125,37 @@ async fn configured(
     pool.get(&open.begin.recipe).await
 }
 
+/// Looks for a create's result until absence counts: a fresh object may be invisible for a while, and the request
+/// itself may have been on its way when the run was cut off.
+async fn found(
+    configured: &dyn Configured,
+    kind: &str,
+    request: RecoverRequest,
+    settled_by: Timestamp,
+    context: &Context<OpId>,
+) -> Result<Found, ProviderError> {
+    loop {
+        let again = RecoverRequest {
+            planned: request.planned.clone(),
+            identity: request.identity.clone(),
+            begun: request.begun,
+        };
+        match configured.recover(kind, again).await? {
+            Found::Absent if context.now() < settled_by => {
+                context.waiting("looking for what an earlier run may have made");
+                let rest = settled_by.since(context.now());
+                context.pause(rest.min(LOOK_EVERY)).await?;
+            }
+            other => return Ok(other),
+        }
+    }
+}
+
 async fn look(
     configured: &dyn Configured,
     open: &OpenOp,
     object: Option<&Object>,
+    settled_by: Timestamp,
     context: &Context<OpId>,
 ) -> Result<Verdict, ProviderError> {
     let kind = &open.begin.address.resource.kind;
@@ -138,7 +179,7 @@ async fn look(
             },
             begun: open.begin.at,
         };
-        return Ok(match configured.recover(kind, request).await? {
+        return Ok(match found(configured, kind, request, settled_by, context).await? {
             Found::Ours(seen) => {
                 let resume = ResumeRequest {
                     action: Action::Create,

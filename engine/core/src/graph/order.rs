@@ -394,6 +394,16 @@ impl Order {
         levels
     }
 
+    /// All blocks that a block depends on, directly or not.
+    pub fn all_before(&self, block: &Block) -> BTreeSet<Block> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![block.clone()];
+        while let Some(next) = open.pop() {
+            open.extend(self.before(&next).into_iter().filter(|b| found.insert(b.clone())));
+        }
+        found
+    }
+
     /// Managed blocks that a block depends on, through data sources.
     pub fn managed_before(&self, block: &Block) -> BTreeSet<Block> {
         let mut found = BTreeSet::new();

@@ -490,18 +490,13 @@ impl Planner {
                 .collect();
             let mut turn: BTreeSet<InstanceAddr> = BTreeSet::new();
             for change in &first {
-                let before = self.order.managed_before(&block_of(&change.address.resource));
-                let recorded = change.object.as_ref().and_then(|id| self.state.objects.get(id));
-                let recorded: BTreeSet<&ObjectId> =
-                    recorded.iter().flat_map(|o| o.dependencies.iter()).collect();
+                let before = self.order.all_before(&block_of(&change.address.resource));
+                let recorded = self.recorded_before(change);
                 for other in self.changes.values().filter(|c| c.action == ChangeAction::Replace) {
                     let is_before = before.contains(&block_of(&other.address.resource))
-                        && planner::shares_keys(
-                            &other.address.resource.module,
-                            &change.address.resource.module,
-                        );
+                        && planner::shares_keys(&other.address.resource.module, &change.address.resource.module);
                     let was_before = other.object.as_ref().is_some_and(|o| recorded.contains(o));
-                    let lives_on = other.dropped_with.as_ref() == Some(&change.address);
+                    let lives_on = other.reason == Reason::Host(change.address.clone());
                     if is_before || was_before || lives_on {
                         turn.insert(other.address.clone());
                     }
@@ -520,7 +515,7 @@ impl Planner {
         let clashes: Vec<Change> = self
             .changes
             .values()
-            .filter(|c| c.action == ChangeAction::ReplaceCreateFirst && c.dropped_with.is_none())
+            .filter(|c| c.action == ChangeAction::ReplaceCreateFirst)
             .cloned()
             .collect();
         for change in clashes {
@@ -531,6 +526,17 @@ impl Planner {
                 self.report_key_clash(&change);
             }
         }
+    }
+
+    /// Objects that a change's object depended on, directly or not.
+    fn recorded_before(&self, change: &Change) -> BTreeSet<ObjectId> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<ObjectId> = change.object.iter().cloned().collect();
+        while let Some(id) = open.pop() {
+            let next = self.state.objects.get(&id).into_iter().flat_map(|o| o.dependencies.iter());
+            open.extend(next.filter(|d| found.insert((*d).clone())).cloned().collect::<Vec<_>>());
+        }
+        found
     }
 
     fn report_key_clash(&mut self, change: &Change) {

@@ -1,4 +1,5 @@
 //! The engine on the bench: whole specs against the simulated cloud, in virtual time.
 
+mod laws;
 mod life;
 mod support;
