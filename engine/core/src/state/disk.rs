@@ -20,6 +20,16 @@ impl DiskFile {
             .map(DiskFile)
     }
 
+    /// Makes a new file; one that a crash left at this place goes. Never follows a symbolic link.
+    fn create(path: &Path) -> io::Result<DiskFile> {
+        step()?;
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        private(OpenOptions::new().write(true).create_new(true)).open(path).map(DiskFile)
+    }
+
     pub(crate) fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.0.seek(SeekFrom::Start(offset))?;
         if let Err(error) = step() {
@@ -65,8 +75,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
-    let mut file = DiskFile::open(Path::new(&temporary))?;
-    file.cut(0)?;
+    let mut file = DiskFile::create(Path::new(&temporary))?;
     file.write_at(0, bytes)?;
     file.sync()?;
     step()?;

@@ -17,8 +17,9 @@ use super::recovery::{Image, Recovered, recover};
 use super::seal::Keys;
 use super::snapshot::{self, Folded, Run};
 use super::verify::verify;
-use super::{OpId, Record, State, Store, StoreError};
+use super::{OpId, OutputValue, Record, State, Store, StoreError};
 use aws_lc_rs::rand;
+use groma_types::Marks;
 use std::path::{Path, PathBuf};
 
 /// The journal may always be this long before it is folded into the snapshot.
@@ -312,7 +313,14 @@ impl Store for LocalStore {
     }
 
     fn append(&mut self, record: Record) {
-        self.queue.push(record);
+        self.queue.push(match record {
+            // As it will be read again: sealed, hence marked.
+            Record::Output(name, Some(output)) if output.sensitive => {
+                let value = output.value.mark(Marks::SENSITIVE);
+                Record::Output(name, Some(OutputValue { value, sensitive: true }))
+            }
+            other => other,
+        });
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {

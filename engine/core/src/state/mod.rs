@@ -8,6 +8,7 @@
 
 pub mod apply;
 mod disk;
+pub mod export;
 pub mod file;
 mod head;
 mod journal;
@@ -15,6 +16,7 @@ pub mod local;
 pub mod lock;
 pub mod open;
 mod place;
+pub mod query;
 pub mod record;
 mod recovery;
 #[cfg(test)]
@@ -26,6 +28,7 @@ pub mod store;
 mod tests;
 pub mod verify;
 
+pub use file::{Lost, open_value, seal_value};
 pub use local::LocalStore;
 pub use lock::{Owner, Patience};
 pub use open::{Mode, OpenError, OpenErrorKind, OpenOptions, OpenReport};

@@ -9,7 +9,7 @@ pub(crate) mod preface;
 pub(crate) mod record;
 pub(crate) mod value;
 
-use super::seal::{KeySource, Keys, SealError};
+use super::seal::{Keys, SealError};
 use groma_types::Value;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -97,14 +97,6 @@ pub fn open_value(keys: &Keys, scope: &str, bytes: &[u8]) -> Result<(Value, Vec<
     let mut reader = Reader::new(keys);
     let value = value::decode(&mut reader, scope, from_bytes("a value", bytes)?)?;
     Ok((value, reader.lost))
-}
-
-/// Seals bytes for one place, such as a part of a saved plan.
-///
-/// # Errors
-/// The key can't be read or made.
-pub fn seal_bytes(source: KeySource, scope: &str, bytes: &[u8]) -> Result<Vec<u8>, SealError> {
-    Keys::open(source)?.seal_bytes(scope.as_bytes(), bytes)
 }
 
 /// Bytes as MessagePack's own kind, not as a list of numbers.
