@@ -9,7 +9,7 @@ use std::fmt::Write;
 /// Generated specs that the laws hold over.
 const SPECS: u64 = 300;
 /// Of those, so many are crashed at every journal boundary of a create, an update and a destroy.
-const CRASHED: u64 = 30;
+const CRASHED: u64 = 12;
 
 /// A small seeded generator: the same seed gives the same specs on every machine.
 struct Rng(u64);
@@ -310,5 +310,5 @@ fn a_crash_at_any_journal_boundary_converges() {
         }
     }
     println!("{points} crash points");
-    assert!(points > 500, "only {points} crash points");
+    assert!(points > 200, "only {points} crash points");
 }
