@@ -107,7 +107,19 @@ fn plan(
             provider_config: input.provider_config,
         },
     )?;
-    Ok((apply_schema_marks(&out.planned, block), out.requires_replace))
+    let planned = caused(&out.planned, &input.cause);
+    Ok((apply_schema_marks(&planned, block), out.requires_replace))
+}
+
+/// Unknowns that the provider made wait for the instance itself.
+fn caused(planned: &Value, cause: &Cause) -> Value {
+    planned.map_deep(&mut |v| match v.as_unknown() {
+        Some(u) if u.causes.is_empty() => {
+            let causes = BTreeSet::from([cause.clone()]);
+            Value::from(Unknown { causes, ..u.clone() }).mark(v.marks())
+        }
+        _ => v,
+    })
 }
 
 /// Returns what the schema says the object should be: written values, kept computed ones, unknown new ones.
