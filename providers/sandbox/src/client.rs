@@ -92,7 +92,7 @@ fn last_lines(folder: &Path) -> String {
 
 /// The folder's sandbox, if one answers.
 pub fn status(folder: &Path) -> Option<Running> {
-    let text = std::fs::read_to_string(folder.join("serve.json")).ok()?;
+    let text = std::fs::read_to_string(folder.join("world/serve.json")).ok()?;
     let address: Value = serde_json::from_str(&text).ok()?;
     let running = Running {
         base_url: address["base_url"].as_str()?.to_owned(),

@@ -207,7 +207,7 @@ impl Server {
         // The loop only ends by its own will; a panic in it must not keep the world from closing.
         let _ = task.await;
         abort_clusters(&state);
-        let _ = std::fs::remove_file(folder.join("serve.json"));
+        let _ = std::fs::remove_file(folder.join("world/serve.json"));
         state.sandbox.close().map_err(Error::io("cannot close the world"))
     }
 }
@@ -279,7 +279,7 @@ async fn reopen_clusters(state: &Arc<State>) -> Result<(), Error> {
 }
 
 fn write_address(folder: &Path, port: u16, token: &str) -> io::Result<()> {
-    let fresh = folder.join("serve.json.new");
+    let fresh = folder.join("world/serve.json.new");
     let body = json!({
         "pid": std::process::id(),
         "port": port,
@@ -289,7 +289,7 @@ fn write_address(folder: &Path, port: u16, token: &str) -> io::Result<()> {
     let mut file = private_file(&fresh, true)?;
     file.write_all(body.to_string().as_bytes())?;
     file.sync_all()?;
-    std::fs::rename(fresh, folder.join("serve.json"))
+    std::fs::rename(fresh, folder.join("world/serve.json"))
 }
 
 async fn main_loop(state: Arc<State>, listener: TcpListener, idle: Duration) {

@@ -142,7 +142,7 @@ async fn the_client_finds_asks_and_stops() {
         client::clear_faults(&path).unwrap();
         assert_eq!(client::world(&path).unwrap(), json!({}));
         client::reset(&path).unwrap();
-        let address = std::fs::read_to_string(path.join("serve.json")).unwrap();
+        let address = std::fs::read_to_string(path.join("world/serve.json")).unwrap();
         assert!(
             address.contains(&running.admin_token) && !format!("{running:?}").contains(&running.admin_token)
         );
@@ -157,5 +157,5 @@ async fn an_idle_sandbox_ends_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let options = ServeOptions { idle: Duration::from_millis(1), ..ServeOptions::new(folder.path()) };
     crate::serve(options).await.unwrap();
-    assert!(!folder.path().join("serve.json").exists());
+    assert!(!folder.path().join("world/serve.json").exists());
 }
