@@ -142,20 +142,46 @@ fn an_error_in_one_branch_leaves_the_other_whole() {
 }
 
 #[test]
-#[ignore = "slow tier: an apply under faults"]
-fn faults_that_pass_are_borne() {
+#[ignore = "slow tier: applies under faults"]
+fn throttling_is_borne_in_the_same_run() {
     let stack = fastapi();
     stack.ok(&[
         "apply",
         "-auto-approve",
         "--fault=eks.CreateCluster: throttle 3x",
-        "--fault=iam.CreateRole: 5xx 2x",
-        "--fault=eks.CreateNodegroup: reset-after 1x",
+        "--fault=iam.AttachRolePolicy: throttle 2x",
+        "--fault=eks.DescribeNodegroup: 5xx 2x",
     ]);
     stack.ok(NOTHING_TO_DO);
-    let nodegroups = stack.world().keys().filter(|k| k.contains("nodegroup")).count();
-    assert!(nodegroups >= 1);
     stack.ok(DESTROY);
+}
+
+/// A create whose answer is lost may have been carried out: that step fails in doubt, the next run finds out.
+#[test]
+#[ignore = "slow tier: applies under faults"]
+fn what_a_lost_answer_left_is_found_and_not_made_twice() {
+    let stack = fastapi();
+    stack.ok(&["plan"]);
+    let empty = shape(&stack);
+    stack.ok(APPLY);
+    let full = shape(&stack);
+    stack.ok(DESTROY);
+    for fault in [
+        "iam.CreateRole: 5xx 2x",
+        "iam.CreateRole: reset-after 2x",
+        "eks.CreateCluster: reset-after 1x",
+        "eks.CreateNodegroup: reset-after 1x",
+        "kubernetes.*: reset-after 3x",
+    ] {
+        let out = stack.run(&["apply", "-auto-approve", &format!("--fault={fault}")]);
+        assert!(matches!(out.code, Some(0 | 1)), "{fault}: {}", out.all());
+        stack.ok(&["sandbox", "fault", "clear"]);
+        stack.ok(APPLY);
+        assert_eq!(shape(&stack), full, "{fault}");
+        stack.ok(NOTHING_TO_DO);
+        stack.ok(DESTROY);
+        assert_eq!(shape(&stack), empty, "{fault}");
+    }
 }
 
 #[test]
@@ -195,7 +221,12 @@ fn no_secret_is_left_anywhere() {
     let stack = stack.env("TF_VAR_password", "canary-77c0ffee");
     // What the sandbox's own clients sign with, and what a minted token begins with.
     let keys = groma_sandbox::credentials(None);
-    let secrets = ["canary-77c0ffee", "k8s-aws-v1.", keys.secret_key.as_str()];
+    stack.ok(&["plan"]);
+    let serve =
+        std::fs::read_to_string(stack.path().join(".groma/sandbox/world/serve.json")).expect("it runs");
+    let serve: Json = serde_json::from_str(&serve).expect("JSON");
+    let word = serve["token"].as_str().expect("the word that opens the sandbox's own API");
+    let secrets = ["canary-77c0ffee", "k8s-aws-v1.", keys.secret_key.as_str(), word];
 
     let mut texts = vec![("plan".to_string(), stack.ok(&["plan", "-json"]).all())];
     texts.push(("apply".into(), stack.ok(&["apply", "-auto-approve", "-json"]).all()));

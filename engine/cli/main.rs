@@ -25,6 +25,7 @@ use std::time::Duration;
 const STACK_BYTES: usize = 8 << 20;
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|info| render::print_error(&fault(&info.to_string()))));
     let settings = Settings::read();
     let cli = match args::parse(&Settings::command_line(), |command| settings.extra_args(command)) {
         Ok(cli) => cli,
@@ -49,12 +50,25 @@ fn main() -> ExitCode {
             return Exit::Error.into();
         }
     };
-    let exit = runtime.block_on(async {
-        let session = session::Session::new(settings, &cli);
-        signals::listen(&session.stop);
-        command::run(&session, cli).await
-    });
+    let run = || {
+        runtime.block_on(async {
+            let session = session::Session::new(settings, &cli);
+            signals::listen(&session.stop);
+            command::run(&session, cli).await
+        })
+    };
+    // A panic has said its words by now; the exit code is that of any error.
+    let exit = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or(Exit::Error);
     // A question on the terminal that nobody answers must not hold the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     exit.into()
+}
+
+/// What is said when a rule inside of groma is broken.
+fn fault(what: &str) -> String {
+    format!(
+        "error: a fault of groma, not of your spec\n   = why: {}\n   = help: what was acknowledged is in the journal, \
+         and the next run settles the rest; please report this\n",
+        render::text::one_line(what)
+    )
 }

@@ -47,7 +47,7 @@ pub(crate) async fn run(session: &Session, args: &ApplyArgs, destroy: bool) -> R
     voice.plan(&planned.plan, Around { quiet: args.auto_approve });
     gates(session, args, &planned.plan)?;
     if !planned.plan.is_empty() && !args.auto_approve {
-        ask(session, destroy).await?;
+        ask(session, destroy, args.flags.input_allowed).await?;
     }
     run.apply(planned, store).await
 }
@@ -220,8 +220,8 @@ fn gates(session: &Session, args: &ApplyArgs, plan: &Plan) -> Result<(), Exit> {
 }
 
 /// Asks on the terminal; anything but `yes` is no.
-async fn ask(session: &Session, destroy: bool) -> Result<(), Exit> {
-    if !session.settings.may_ask() {
+async fn ask(session: &Session, destroy: bool, allowed: bool) -> Result<(), Exit> {
+    if !allowed || !session.settings.may_ask() {
         let why = "nobody is there to approve it: this is no terminal, or CI or -input=false says so";
         return Err(session.refuse("G2034", "the plan is not approved", why, "add -auto-approve"));
     }

@@ -330,9 +330,9 @@ mod tests {
     use super::{Shown, Style, diff};
     use groma_types::{AttrPath, Marks, Type, Value};
 
-    fn check(before: Option<Value>, after: Option<Value>, forcing: &[AttrPath], expected: &str) {
+    fn check(before: Option<&Value>, after: Option<&Value>, forcing: &[AttrPath], expected: &str) {
         let shown = Shown { style: Style::PLAIN, hidden: &[], forcing, own: "x.y" };
-        let text = diff(before.as_ref(), after.as_ref(), &shown, 2);
+        let text = diff(before, after, &shown, 2);
         assert_eq!(text, expected.trim_start_matches('\n').trim_end());
     }
 
@@ -351,7 +351,7 @@ mod tests {
         ]);
         check(
             None,
-            Some(value),
+            Some(&value),
             &[],
             r#"
   + id: (known after apply)
@@ -374,8 +374,8 @@ mod tests {
             ])
         };
         check(
-            Some(of("v1", &["a", "b", "c"])),
-            Some(of("v2", &["a", "c", "d"])),
+            Some(&of("v1", &["a", "b", "c"])),
+            Some(&of("v2", &["a", "c", "d"])),
             &[AttrPath::root().attr("image")],
             r#"
   ~ image: "v1" -> "v2"  # forces replacement
@@ -397,8 +397,8 @@ mod tests {
             )])
         };
         check(
-            Some(of("a")),
-            Some(of("b")),
+            Some(&of("a")),
+            Some(&of("b")),
             &[],
             r#"
   ~ policy: (JSON)
