@@ -420,7 +420,9 @@ impl Configured for Client {
                 Some(object) if schema.pure_relation => Found::Ours(as_object(object)),
                 // No mark is possible: made after the begin with what was planned, it is taken for ours.
                 Some(object)
-                    if !schema.owner_mark && object.made >= request.begun && has_planned(object, &planned) =>
+                    if !schema.owner_mark
+                        && object.made >= request.begun
+                        && has_planned(object, &planned) =>
                 {
                     Found::Ours(as_object(object))
                 }

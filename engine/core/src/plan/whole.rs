@@ -494,7 +494,10 @@ impl Planner {
                 let recorded = self.recorded_before(change);
                 for other in self.changes.values().filter(|c| c.action == ChangeAction::Replace) {
                     let is_before = before.contains(&block_of(&other.address.resource))
-                        && planner::shares_keys(&other.address.resource.module, &change.address.resource.module);
+                        && planner::shares_keys(
+                            &other.address.resource.module,
+                            &change.address.resource.module,
+                        );
                     let was_before = other.object.as_ref().is_some_and(|o| recorded.contains(o));
                     let lives_on = other.reason == Reason::Host(change.address.clone());
                     if is_before || was_before || lives_on {
@@ -512,12 +515,8 @@ impl Planner {
                 }
             }
         }
-        let clashes: Vec<Change> = self
-            .changes
-            .values()
-            .filter(|c| c.action == ChangeAction::ReplaceCreateFirst)
-            .cloned()
-            .collect();
+        let clashes: Vec<Change> =
+            self.changes.values().filter(|c| c.action == ChangeAction::ReplaceCreateFirst).cloned().collect();
         for change in clashes {
             let key = |v: &Option<Value>| v.as_ref().and_then(|v| build::natural_key(self, &change, v));
             let (old, new) = (key(&change.prior), key(&change.planned));

@@ -186,13 +186,16 @@ fn write_cloud(out: &mut String, cloud: &Cloud) {
         writeln!(out, "  sim_app:\n    a: {{ provider: simkube, name: app, image: 'v{image}' }}").unwrap();
     }
     if cloud.service {
-        writeln!(out, "  sim_service:\n    s: {{ provider: simkube, name: svc, type: LoadBalancer }}").unwrap();
+        writeln!(out, "  sim_service:\n    s: {{ provider: simkube, name: svc, type: LoadBalancer }}")
+            .unwrap();
     }
     if cloud.map {
         writeln!(out, "  sim_map:\n    m: {{ provider: simkube, name: map, data: {{ k: v }} }}").unwrap();
     }
     out.push_str("data:\n  sim_token:\n    t: { host_name: '${sim_host.h.name}' }\n");
-    out.push_str("provider:\n  simkube: { host: '${sim_host.h.endpoint}', token: '${data.sim_token.t.token}' }\n");
+    out.push_str(
+        "provider:\n  simkube: { host: '${sim_host.h.endpoint}', token: '${data.sim_token.t.token}' }\n",
+    );
 }
 
 fn bench(seed: u64) -> Bench {
@@ -201,11 +204,24 @@ fn bench(seed: u64) -> Bench {
 
 /// What a world comes to, without the random parts.
 fn shape(bench: &Bench) -> Vec<String> {
-    let mut kinds: Vec<String> = bench.world.objects().iter().map(|o| {
-        let text = |a: &str| o.attributes.str_attr(a).unwrap_or_default().to_string();
-        let value = text("value").split('-').next().unwrap_or_default().to_string();
-        format!("{} {} {} {} {} {}", o.kind, text("name"), value, text("immutable"), text("image"), text("size"))
-    }).collect();
+    let mut kinds: Vec<String> = bench
+        .world
+        .objects()
+        .iter()
+        .map(|o| {
+            let text = |a: &str| o.attributes.str_attr(a).unwrap_or_default().to_string();
+            let value = text("value").split('-').next().unwrap_or_default().to_string();
+            format!(
+                "{} {} {} {} {} {}",
+                o.kind,
+                text("name"),
+                value,
+                text("immutable"),
+                text("image"),
+                text("size")
+            )
+        })
+        .collect();
     kinds.sort();
     kinds
 }

@@ -82,7 +82,12 @@ fn a_user_lets_go_of_what_is_removed_while_what_that_used_is_replaced() {
     let after = items(&[("c", "value: c, immutable: two"), ("a", "value: \"${sim_item.c.id}\"")]);
     let run = bench.apply(&after).ok();
     assert_eq!(run.plan, ["~ sim_item.a (deferred)", "- sim_item.b", "-/+ sim_item.c"], "{run:#?}");
-    run.in_order(&["done Delete sim_item.b", "start Delete sim_item.c", "start Create sim_item.c", "start Update sim_item.a"]);
+    run.in_order(&[
+        "done Delete sim_item.b",
+        "start Delete sim_item.c",
+        "start Create sim_item.c",
+        "start Update sim_item.a",
+    ]);
     assert!(bench.apply(&after).ok().empty);
 }
 
@@ -104,7 +109,8 @@ fn a_rename_without_moved_is_one_replacement_and_its_user_follows() {
 #[test]
 fn a_dependency_turned_round_with_one_side_created_first() {
     let mut bench = Bench::new();
-    let before = items(&[("b", "value: b, immutable: one"), ("a", "value: \"${sim_item.b.id}\", immutable: one")]);
+    let before =
+        items(&[("b", "value: b, immutable: one"), ("a", "value: \"${sim_item.b.id}\", immutable: one")]);
     bench.apply(&before).ok();
     let after = items(&[
         ("a", "value: a, immutable: two, lifecycle: { create_before_destroy: true }"),
@@ -133,7 +139,12 @@ provider:
 "#;
     let mut bench = Bench::new();
     let run = bench.apply(spec).ok();
-    run.in_order(&["done Create sim_auth_map.auth", "start Create sim_pool.p", "done Create sim_pool.p", "start Create sim_app.a"]);
+    run.in_order(&[
+        "done Create sim_auth_map.auth",
+        "start Create sim_pool.p",
+        "done Create sim_pool.p",
+        "start Create sim_app.a",
+    ]);
     assert!(bench.apply(spec).ok().empty);
     bench.destroy(Some(spec)).ok();
     assert_eq!(bench.world.contents(), Vec::<String>::new());
@@ -183,12 +194,7 @@ fn a_host_is_replaced_under_its_name_with_what_is_attached_and_what_lives_on_it(
     let run = bench.apply(&spec).ok();
     assert_eq!(
         run.plan,
-        [
-            "-/+ sim_app.a (deferred)",
-            "-/+ sim_host.h",
-            "-/+ sim_pool.p",
-            "-/+ sim_service.s (deferred)"
-        ],
+        ["-/+ sim_app.a (deferred)", "-/+ sim_host.h", "-/+ sim_pool.p", "-/+ sim_service.s (deferred)"],
         "{run:#?}"
     );
     run.in_order(&[

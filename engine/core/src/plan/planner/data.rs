@@ -1,0 +1,200 @@
+//! Data sources and minters: read now, or deferred, or minted at each use.
+
+use super::super::{ChangeAction, DeferredRead};
+use super::{PendingRead, Planner, ProviderState, block_of, id_of};
+use crate::config::ResourceBlock;
+use crate::graph::order::Block;
+use crate::pool::Pool;
+use crate::scope::Place;
+use groma_provider::{ErrorKind, ProviderError};
+use groma_types::schema::KindSchema;
+use groma_types::value::{Cause, Mint, Residual};
+use groma_types::{
+    Address, AttrPath, Diagnostic, InstanceAddr, Marks, Mode, ProviderAddr, Refinements, Type, Unknown, Value,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Planner {
+    /// Plans a data source: gives its value now, or queues it to be read, or defers it.
+    pub(super) async fn plan_data(
+        &mut self,
+        address: &InstanceAddr,
+        block: &Block,
+        resource: &ResourceBlock,
+        place: &Place,
+        reads: &mut Vec<PendingRead>,
+    ) -> Value {
+        let cause = Cause::Node(Address::Instance(address.clone()));
+        let failed = Value::unknown_because(Type::Dynamic, [cause.clone()]);
+        let Some(provider_addr) = self.provider_address(&address.resource.module, &resource.provider, place)
+        else {
+            return failed;
+        };
+        let provider_state = self.provider_state(&provider_addr).await;
+        let Some((provider, schema)) = self.schema_of(Mode::Data, &resource.id.kind, &provider_addr.name)
+        else {
+            self.unknown_kind(resource);
+            return failed;
+        };
+        let Some(config) = self.evaluate_body(resource, &schema, place, address) else { return failed };
+        if self.validate(&*provider, Mode::Data, &resource.id.kind, &config, resource, address).is_none() {
+            return failed;
+        }
+        if schema.minter {
+            self.reads.remove(address);
+            return minted_value(&schema, &config, &provider_addr, &cause);
+        }
+        let mut waits_for = config.causes();
+        waits_for.extend(self.pending_dependencies(block));
+        let recipe = match &provider_state {
+            ProviderState::Ready { recipe, .. } => Some(recipe.clone()),
+            ProviderState::Deferred { causes, .. } => {
+                waits_for.extend(causes.iter().cloned());
+                None
+            }
+            ProviderState::Failed => return failed,
+        };
+        match recipe {
+            Some(recipe) if waits_for.is_empty() => {
+                self.reads.remove(address);
+                let allow_missing = self.allows_missing(resource, place);
+                reads.push(PendingRead {
+                    address: address.clone(),
+                    recipe,
+                    config,
+                    allow_missing,
+                    span: resource.span,
+                });
+                failed
+            }
+            _ => {
+                let value = deferred_data(&schema, &config, &waits_for, &cause);
+                self.reads.insert(address.clone(), DeferredRead { address: address.clone(), waits_for });
+                value
+            }
+        }
+    }
+
+    pub(super) fn allows_missing(&mut self, resource: &ResourceBlock, place: &Place) -> bool {
+        let Some(expr) = &resource.lifecycle.on_missing else { return false };
+        self.eval.expr(&self.values, place, expr).0.as_str() == Some("allow")
+    }
+
+    /// Instances that a block depends on and that have a pending change.
+    pub(super) fn pending_dependencies(&self, block: &Block) -> BTreeSet<Cause> {
+        let Some(reached) = self.order.reach.get(block) else { return BTreeSet::new() };
+        let changes = self.changes.values().filter(|c| {
+            c.action != ChangeAction::NoOp
+                && reached.contains(&(c.address.resource.module.path(), id_of(&c.address.resource)))
+        });
+        changes.map(|c| Cause::Node(Address::Instance(c.address.clone()))).collect()
+    }
+
+    pub(super) async fn read_all(&mut self, reads: Vec<PendingRead>) {
+        let pool = self.pool.clone();
+        let futures = reads.into_iter().map(|read| {
+            let pool = pool.clone();
+            async move {
+                let answer = read_data(&pool, &read).await;
+                (read, answer)
+            }
+        });
+        let answers = futures::future::join_all(futures).await;
+        for (read, answer) in answers {
+            self.take_read(&read, answer);
+        }
+    }
+
+    /// Takes what a data source gave.
+    pub fn take_read(&mut self, read: &PendingRead, answer: Result<Option<Value>, ProviderError>) {
+        match answer {
+            Ok(Some(value)) => self.data_value(&read.address, value),
+            Ok(None) if read.allow_missing => self.data_value(&read.address, Value::NULL),
+            Ok(None) => self.diagnostics.push(
+                Diagnostic::error("G1040", "Nothing found")
+                    .detail(format!("{} found nothing with these arguments.", read.address))
+                    .help("Check the arguments; `lifecycle: {on_missing: allow}` makes it null instead.")
+                    .at(read.span, "")
+                    .address(&read.address),
+            ),
+            Err(error) => self.report(&error, &Address::Instance(read.address.clone()), Some(read.span)),
+        }
+    }
+
+    pub(super) fn data_value(&mut self, address: &InstanceAddr, value: Value) {
+        let schema = self.schema_of_address(address);
+        let value = schema.map_or(value.clone(), |s| crate::values::apply_schema_marks(&value, &s.block));
+        self.values.set_instance(&address.resource, address.key.clone(), value);
+    }
+
+    pub(super) fn schema_of_address(&self, address: &InstanceAddr) -> Option<KindSchema> {
+        self.host.registry.providers.values().find_map(|p| match address.resource.mode {
+            Mode::Managed => p.schema().resources.get(&address.resource.kind).cloned(),
+            Mode::Data => p.schema().data.get(&address.resource.kind).cloned(),
+            Mode::Ephemeral => p.schema().ephemeral.get(&address.resource.kind).cloned(),
+        })
+    }
+
+    /// Prepares a deferred data source, during an apply, when all it needs is known; no read: its value is there.
+    pub async fn late_read(&mut self, address: &InstanceAddr) -> Vec<PendingRead> {
+        let block = block_of(&address.resource);
+        let config = self.config();
+        let resource = config.modules.get(&block.0).and_then(|m| m.resources.get(&block.1));
+        let keys = self.values.block(&address.resource).map(|b| b.keys.clone());
+        let (Some(resource), Some(keys)) = (resource, keys) else { return Vec::new() };
+        let place = Place::instance(address.resource.module.clone(), address.key.clone(), &keys);
+        let mut reads = Vec::new();
+        let value = self.plan_data(address, &block, resource, &place, &mut reads).await;
+        self.values.set_instance(&address.resource, address.key.clone(), value);
+        reads
+    }
+}
+
+pub async fn read_data(pool: &Arc<Pool>, read: &PendingRead) -> Result<Option<Value>, ProviderError> {
+    let config = read
+        .config
+        .clone()
+        .resolve()
+        .map_err(|u| ProviderError::new(ErrorKind::Bug, format!("argument {} is not known", u.path)))?;
+    pool.get(&read.recipe).await?.read_data(&read.address.resource.kind, config).await
+}
+
+/// The value of a minter: its arguments, and minted strings for the rest.
+fn minted_value(schema: &KindSchema, config: &Value, provider: &ProviderAddr, cause: &Cause) -> Value {
+    let is_ready = config.is_wholly_known();
+    let attrs = schema.block.attrs.iter().map(|(name, attribute)| {
+        let written = config.get(name).cloned().filter(|v| !v.is_null());
+        if let Some(written) = written {
+            return (name.clone(), written);
+        }
+        if !attribute.is_computed() {
+            return (name.clone(), Value::null(attribute.ty.clone()));
+        }
+        let mut causes = config.causes();
+        causes.insert(cause.clone());
+        let residual = is_ready.then(|| {
+            let mint = Mint { kind: schema.kind.clone(), provider: provider.clone(), args: config.clone() };
+            Arc::new(Residual::Mint(mint, AttrPath::root().attr(name)))
+        });
+        let refine = Refinements { not_null: true, ..Refinements::default() };
+        let unknown = Unknown { ty: attribute.ty.clone(), refine, causes, residual };
+        let marks =
+            if attribute.sensitive { Marks::MINTED } else { Marks { sensitive: false, ..Marks::MINTED } };
+        (name.clone(), Value::from(unknown).mark(marks))
+    });
+    Value::object(attrs.collect::<Vec<_>>())
+}
+
+/// The value of a data source that can't be read yet.
+fn deferred_data(schema: &KindSchema, config: &Value, waits_for: &BTreeSet<Cause>, cause: &Cause) -> Value {
+    let attrs = schema.block.ty();
+    let Type::Object(object) = &attrs else { return Value::unknown(attrs) };
+    let pairs = object.attrs.iter().map(|(name, ty)| {
+        let written = config.get(name).cloned().filter(|v| !v.is_null());
+        let mut causes = waits_for.clone();
+        causes.insert(cause.clone());
+        (name.clone(), written.unwrap_or_else(|| Value::unknown_because(ty.clone(), causes)))
+    });
+    Value::object(pairs.collect::<Vec<_>>())
+}

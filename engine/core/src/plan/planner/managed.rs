@@ -1,0 +1,412 @@
+//! Managed instances: evaluation, what forces a replacement, the decision.
+
+use super::super::decide::{self, Decision};
+use super::super::{Change, ChangeAction, Reason};
+use super::lifecycle::Settings;
+use super::{Planner, ProviderState, address_of, code_of, dotted, id_of, summary_of};
+use crate::config::{ResourceBlock, body, targets};
+use crate::graph::order::Block;
+use crate::refresh::Refreshed;
+use crate::scope::Place;
+use crate::state::{Object, Status};
+use groma_lang::expr::RefStep;
+use groma_provider::{Provider, ProviderError};
+use groma_types::schema::KindSchema;
+use groma_types::value::Cause;
+use groma_types::{Address, AttrPath, Diagnostic, InstanceAddr, Mode, ModuleAddr, ProviderAddr, Type, Value};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Planner {
+    pub fn schema_of(
+        &self,
+        mode: Mode,
+        kind: &str,
+        provider: &str,
+    ) -> Option<(Arc<dyn Provider>, KindSchema)> {
+        let provider = self.pool.provider(provider)?.clone();
+        let kinds = match mode {
+            Mode::Managed => &provider.schema().resources,
+            Mode::Data => &provider.schema().data,
+            Mode::Ephemeral => &provider.schema().ephemeral,
+        };
+        let schema = kinds.get(kind)?.clone();
+        Some((provider, schema))
+    }
+
+    /// Plans one managed instance and returns its planned value.
+    pub(super) async fn plan_instance(
+        &mut self,
+        address: &InstanceAddr,
+        block: &Block,
+        resource: &ResourceBlock,
+        place: &Place,
+    ) -> Value {
+        let unknown =
+            || Value::unknown_because(Type::Dynamic, [Cause::Node(Address::Instance(address.clone()))]);
+        let Some(provider_addr) = self.provider_address(&address.resource.module, &resource.provider, place)
+        else {
+            return unknown();
+        };
+        let provider_state = self.provider_state(&provider_addr).await;
+        let decided =
+            self.decide_instance(address, block, resource, place, &provider_addr, &provider_state, false);
+        let Some((change, _)) = decided else { return unknown() };
+        let value = change.planned.clone().unwrap_or_else(unknown);
+        self.changes.insert((address.clone(), None), change);
+        value
+    }
+
+    /// Decides on one instance with what is known now; with the change comes the evaluated configuration. `None`: faults
+    /// were reported. `as_new`: the object that is there does not count, it is on its way out.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a place; two call sites")]
+    pub fn decide_instance(
+        &mut self,
+        address: &InstanceAddr,
+        block: &Block,
+        resource: &ResourceBlock,
+        place: &Place,
+        provider_addr: &ProviderAddr,
+        provider_state: &ProviderState,
+        as_new: bool,
+    ) -> Option<(Change, Value)> {
+        let kind = &resource.id.kind;
+        let Some((provider, schema)) = self.schema_of(Mode::Managed, kind, &provider_addr.name) else {
+            self.unknown_kind(resource);
+            return None;
+        };
+        let config = self.evaluate_body(resource, &schema, place, address)?;
+        self.validate(&*provider, Mode::Managed, kind, &config, resource, address)?;
+        self.refuse_minted(&config, resource, address)?;
+        let settings = self.lifecycle(resource, place, address)?;
+        let object = self.state.at(address).filter(|_| !as_new).cloned();
+        let prior = self.prior_of(object.as_ref());
+        let mut force =
+            self.forced_replacement(address, block, resource, object.as_ref(), &schema, provider_state);
+        if prior.is_none() && object.is_some() {
+            force = Some((Reason::Gone, None));
+        }
+        let provider_config = provider_state.config();
+        let changes = &self.changes;
+        let is_new = |cause: &Cause| match cause {
+            Cause::Node(Address::Instance(i)) => {
+                changes.get(&(i.clone(), None)).is_some_and(|c| c.action.creates())
+            }
+            Cause::Node(_) => false,
+            Cause::Function(_) => true,
+        };
+        let decision = decide::decide(&decide::Input {
+            provider: &*provider,
+            schema: &schema,
+            prior: prior.as_ref().map(|o| &o.0),
+            prior_private: prior.as_ref().map(|o| &o.1),
+            config: &config,
+            provider_config: &provider_config,
+            cause: Cause::Node(Address::Instance(address.clone())),
+            ignore: &settings.ignore,
+            is_new: &is_new,
+            force_replace: force.is_some() && prior.is_some(),
+        });
+        let decision = match decision {
+            Ok(decision) => decision,
+            Err(error) => {
+                let span = error.path.as_ref().map_or(resource.span, |p| body::span_of(&resource.body, p));
+                self.report(&error, &Address::Instance(address.clone()), Some(span));
+                return None;
+            }
+        };
+        let change = self.change_of(
+            address,
+            resource,
+            provider_addr,
+            provider_state,
+            object.as_ref(),
+            prior,
+            decision,
+            force,
+            settings,
+            &schema,
+        );
+        Some((change, config))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call site: it gathers the parts of a change")]
+    pub(super) fn change_of(
+        &self,
+        address: &InstanceAddr,
+        resource: &ResourceBlock,
+        provider: &ProviderAddr,
+        provider_state: &ProviderState,
+        object: Option<&Object>,
+        prior: Option<(Value, serde_json::Value)>,
+        decision: Decision,
+        force: Option<(Reason, Option<InstanceAddr>)>,
+        settings: Settings,
+        schema: &KindSchema,
+    ) -> Change {
+        let mut waits_for = match provider_state {
+            ProviderState::Deferred { causes, .. } => causes.clone(),
+            ProviderState::Ready { .. } | ProviderState::Failed => BTreeSet::new(),
+        };
+        if decision.action == ChangeAction::Update {
+            waits_for.extend(
+                decision
+                    .planned
+                    .causes()
+                    .into_iter()
+                    .filter(|c| !matches!(c, Cause::Node(Address::Instance(i)) if i == address)),
+            );
+        }
+        let action = match decision.action {
+            ChangeAction::Replace if settings.create_before_destroy => ChangeAction::ReplaceCreateFirst,
+            other => other,
+        };
+        let (reason, dropped_with) = match force {
+            Some((reason, dropped)) => (reason, dropped),
+            None if decision.replace_paths.is_empty() => (Reason::Configuration, None),
+            None => (Reason::CannotUpdate, None),
+        };
+        Change {
+            address: address.clone(),
+            object: object.map(|o| o.id.clone()),
+            deposed: None,
+            provider: provider.clone(),
+            recipe: object.map(|o| o.recipe.clone()),
+            action,
+            reason,
+            waits_for: if action == ChangeAction::NoOp { BTreeSet::new() } else { waits_for },
+            external_effect: has_effect(schema, prior.as_ref().map(|p| &p.0)),
+            prior: prior.map(|p| p.0),
+            planned: Some(decision.planned),
+            replace_paths: decision.replace_paths,
+            sensitive_paths: Vec::new(),
+            host: provider_state.host().cloned(),
+            dropped_with,
+            on_destroy: settings.on_destroy,
+            prevent_destroy: settings.prevent_destroy,
+            create_before_destroy: settings.create_before_destroy,
+            timeouts: Some(settings.timeouts.unwrap_or(schema.timeouts)),
+            span: Some(resource.span),
+        }
+    }
+
+    /// The object as the world has it: attributes and private bytes; `None`: there is none.
+    pub(super) fn prior_of(&self, object: Option<&Object>) -> Option<(Value, serde_json::Value)> {
+        let object = object?;
+        match self.refreshed.get(&object.id) {
+            Some(Refreshed::Present(read)) => Some((read.attributes.value().clone(), read.private.clone())),
+            Some(Refreshed::Gone) => None,
+            _ => Some((object.attributes.clone(), object.private.clone())),
+        }
+        .map(|(v, p)| {
+            let marked = self
+                .schema_of(Mode::Managed, &object.address.resource.kind, &object.provider.name)
+                .map_or(v.clone(), |(_, s)| crate::values::apply_schema_marks(&v, &s.block));
+            (marked, p)
+        })
+    }
+
+    /// Why an instance must be replaced whatever its arguments, and the host that takes the old object along.
+    pub(super) fn forced_replacement(
+        &self,
+        address: &InstanceAddr,
+        block: &Block,
+        resource: &ResourceBlock,
+        object: Option<&Object>,
+        schema: &KindSchema,
+        provider_state: &ProviderState,
+    ) -> Option<(Reason, Option<InstanceAddr>)> {
+        let object = object?;
+        // Its host is replaced, or it moves to another one: the object on the old host does not move along.
+        if let Some(host) = provider_state.host() {
+            let change = self.changes.get(&(host.clone(), None));
+            let renewed = change.is_some_and(|c| c.action.creates());
+            let was_here = object.host.is_some() && change.and_then(|c| c.object.clone()) == object.host;
+            if renewed && (was_here || object.host.is_some()) {
+                return Some((Reason::Host(host.clone()), was_here.then(|| host.clone())));
+            }
+        }
+        if let Some(attached) = &schema.attached_to
+            && let Some(parent) = self.attached_parent(block, object, &attached.arg, &attached.to)
+        {
+            return Some((Reason::AttachedTo(parent), None));
+        }
+        if let Status::Tainted(why) = &object.status {
+            return Some((Reason::Tainted(why.clone()), None));
+        }
+        if self.options.replace.contains(address) {
+            return Some((Reason::Requested, None));
+        }
+        if let Some((was, now)) = self.other_world(object, provider_state) {
+            return Some((Reason::OtherWorld { was, now }, None));
+        }
+        self.triggered(resource, &address.resource.module).map(|t| (Reason::TriggeredBy(t), None))
+    }
+
+    /// The replaced instance that this object's identity lies in.
+    pub(super) fn attached_parent(
+        &self,
+        block: &Block,
+        object: &Object,
+        arg: &str,
+        to: &str,
+    ) -> Option<InstanceAddr> {
+        let reached = self.order.reach.get(block)?;
+        let name = object.attributes.str_attr(arg);
+        self.changes
+            .values()
+            .filter(|c| c.action.is_replace() && &*c.address.resource.kind == to)
+            .filter(|c| reached.contains(&(c.address.resource.module.path(), id_of(&c.address.resource))))
+            .find(|c| {
+                let key = self
+                    .schema_of(Mode::Managed, to, &c.provider.name)
+                    .and_then(|(_, s)| s.natural_key.last().cloned());
+                let old = key.and_then(|k| c.prior.as_ref().and_then(|p| p.str_attr(&k).map(str::to_string)));
+                old.is_none() || name.is_none() || old.as_deref() == name
+            })
+            .map(|c| c.address.clone())
+    }
+
+    /// Whether the written configuration leads to another world than the object's.
+    pub(super) fn other_world(
+        &self,
+        object: &Object,
+        provider_state: &ProviderState,
+    ) -> Option<(String, String)> {
+        let ProviderState::Ready { recipe, .. } = provider_state else { return None };
+        if *recipe == object.recipe {
+            return None;
+        }
+        let old = self.state.recipes.get(&object.recipe)?;
+        let new = self.state.recipes.get(recipe)?;
+        (old.world != new.world).then(|| (old.world.to_string(), new.world.to_string()))
+    }
+
+    pub(super) fn triggered(&self, resource: &ResourceBlock, module: &ModuleAddr) -> Option<String> {
+        let declared = self.eval.module(module)?;
+        resource.lifecycle.replace_triggered_by.iter().find_map(|reference| {
+            let targets::Target::Resource(id) = targets::target(declared, reference).ok()? else {
+                return None;
+            };
+            let address = address_of(module, &id);
+            let steps =
+                &reference.steps[if id.mode == Mode::Managed { 1 } else { 2 }.min(reference.steps.len())..];
+            let key =
+                steps.iter().find_map(|s| if let RefStep::Index(k) = s { Some(k.clone()) } else { None });
+            let attr =
+                steps.iter().find_map(|s| if let RefStep::Attr(a) = s { Some(a.clone()) } else { None });
+            let hit = self.changes.values().any(|c| {
+                c.address.resource == address
+                    && (key.is_none() || c.address.key == key)
+                    && c.action != ChangeAction::NoOp
+                    && attr.as_ref().is_none_or(|a| attr_changes(c, a))
+            });
+            hit.then(|| reference.to_string())
+        })
+    }
+
+    pub(super) fn evaluate_body(
+        &mut self,
+        resource: &ResourceBlock,
+        schema: &KindSchema,
+        place: &Place,
+        address: &InstanceAddr,
+    ) -> Option<Value> {
+        let scope = crate::scope::Scope { eval: &self.eval, values: &self.values, place: place.clone() };
+        let (value, diagnostics) = body::evaluate(&resource.body, &schema.block, &scope);
+        let failed = diagnostics.has_errors();
+        self.diagnostics.extend(diagnostics.into_iter().map(|d| d.address(address)));
+        (!failed).then_some(value)
+    }
+
+    pub(super) fn validate(
+        &mut self,
+        provider: &dyn Provider,
+        mode: Mode,
+        kind: &str,
+        config: &Value,
+        resource: &ResourceBlock,
+        address: &InstanceAddr,
+    ) -> Option<()> {
+        let problems = provider.validate(mode, kind, config);
+        let failed = !problems.is_empty();
+        for problem in problems {
+            let span = body::span_of(&resource.body, &problem.path);
+            let mut diagnostic = Diagnostic::error("G1030", "Invalid argument")
+                .detail(problem.message)
+                .at(span, "")
+                .address(address);
+            diagnostic.help = problem.help;
+            self.diagnostics.push(diagnostic);
+        }
+        (!failed).then_some(())
+    }
+
+    /// A minted value may not end where it would be stored.
+    pub(super) fn refuse_minted(
+        &mut self,
+        config: &Value,
+        resource: &ResourceBlock,
+        address: &InstanceAddr,
+    ) -> Option<()> {
+        let mut bad = None;
+        config.walk_paths(&AttrPath::root(), &mut |path, v| {
+            let marks = v.marks();
+            if bad.is_none() && (marks.minted || marks.ephemeral) {
+                bad = Some((path.clone(), marks.minted));
+            }
+        });
+        let Some((path, minted)) = bad else { return Some(()) };
+        let word = if minted { "minted" } else { "ephemeral" };
+        self.diagnostics.push(
+            Diagnostic::error("G1031", "A short-lived value would be stored")
+                .detail(format!("{path} is {word}: it would be written to the state, where it must not be."))
+                .help("Use it in a provider block or a write-only argument; it passes through locals and module variables.")
+                .at(body::span_of(&resource.body, &path), word.to_string())
+                .address(address),
+        );
+        None
+    }
+
+    pub(super) fn unknown_kind(&mut self, resource: &ResourceBlock) {
+        self.diagnostics.push(
+            Diagnostic::error("G1032", "Unknown resource type")
+                .detail(format!("The provider has no resource type {:?}.", resource.id.kind))
+                .at(resource.span, ""),
+        );
+    }
+
+    pub fn report(&mut self, error: &ProviderError, address: &Address, span: Option<groma_types::Span>) {
+        let mut diagnostic = Diagnostic::error(code_of(error.kind), summary_of(error.kind))
+            .detail(error.to_string())
+            .address(address);
+        diagnostic.help = error.help.clone();
+        if let Some(span) = span {
+            diagnostic = diagnostic.at(span, "");
+        }
+        self.diagnostics.push(diagnostic);
+    }
+}
+
+fn attr_changes(change: &Change, attr: &str) -> bool {
+    match (&change.prior, &change.planned) {
+        (Some(prior), Some(planned)) => {
+            let empty = Value::NULL;
+            let old = prior.get(attr).unwrap_or(&empty);
+            !decide::differences(old, planned.get(attr).unwrap_or(&empty)).is_empty()
+        }
+        _ => true,
+    }
+}
+
+/// Whether this object has effects outside of its host.
+pub fn has_effect(schema: &KindSchema, attributes: Option<&Value>) -> bool {
+    use groma_types::schema::Relation;
+    schema.relations.iter().any(|r| match r {
+        Relation::ExternalEffect { when: None } => true,
+        Relation::ExternalEffect { when: Some((path, wanted)) } => {
+            attributes.is_some_and(|v| dotted(v, path).as_deref() == Some(&**wanted))
+        }
+        _ => false,
+    })
+}
