@@ -9,7 +9,7 @@ use crate::facade::ApproveDeferred;
 use crate::graph::build::{self, Extent, Node};
 use crate::plan::planner::{self, ProviderState, block_of};
 use crate::plan::{Change, ChangeAction, Reason, decide};
-use crate::state::{BeginOp, Object, ObjectId, RecipeId, Record, Settings, Status, Store};
+use crate::state::{BeginOp, Object, ObjectId, RecipeId, Record, Settings, Status};
 use groma_provider::{Action, ErrorKind, Identity, ProviderError};
 use groma_types::schema::Timeouts;
 use groma_types::{Address, InstanceAddr, Mode, Resolved, ResourceAddr, Value};
