@@ -102,7 +102,7 @@ fn a_rename_without_moved_is_one_replacement_and_its_user_follows() {
     bench.apply(&spec("old")).ok();
     let run = bench.apply(&spec("new")).ok();
     run.in_order(&["done Delete sim_named.old", "start Create sim_named.new", "start Update sim_item.user"]);
-    assert!(run.diagnostics.iter().any(|d| d.starts_with("G0464")), "{run:#?}");
+    assert!(run.diagnostics.iter().any(|d| d.starts_with("G1064")), "{run:#?}");
     assert!(bench.apply(&spec("new")).ok().empty);
 }
 
@@ -223,7 +223,7 @@ fn a_host_is_replaced_blue_green() {
     assert!(bench.apply(&spec).ok().empty);
     let same_name = hosted("name: green, size: xl, lifecycle: { create_before_destroy: true }");
     let refused = bench.apply(&same_name);
-    assert!(refused.diagnostics.iter().any(|d| d.starts_with("G0463")), "{refused:#?}");
+    assert!(refused.diagnostics.iter().any(|d| d.starts_with("G1063")), "{refused:#?}");
 }
 
 #[test]
