@@ -109,7 +109,7 @@ pub async fn plan(
     host: &Host,
     emitter: &Arc<Emitter>,
 ) -> Planned {
-    whole::plan(spec, options, state, host, emitter).await
+    whole::plan(spec, options, state, host, emitter, whole::Found::default()).await
 }
 
 /// Settles what earlier runs left open. To be called before the plan of an apply or destroy.
@@ -136,7 +136,7 @@ pub async fn apply(
     emitter: &Arc<Emitter>,
     stop: &StopSignal,
 ) -> Result<ApplyOutcome, StoreError> {
-    let Planned { plan, planner, first } = planned;
+    let Planned { plan, planner, first, .. } = planned;
     for record in first {
         store.append(record);
     }

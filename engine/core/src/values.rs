@@ -163,3 +163,25 @@ fn mark_nested(value: &Value, block: &Block) -> Value {
     };
     marked.mark(value.marks())
 }
+
+/// Puts the marks of `from` on equal parts of `value`.
+pub fn keep_marks(value: &Value, from: &Value) -> Value {
+    let merged = match (value.kind(), from.kind()) {
+        (ValueKind::Object(a), ValueKind::Object(b)) => {
+            let pairs = a.iter().map(|(k, v)| (k.clone(), b.get(k).map_or(v.clone(), |f| keep_marks(v, f))));
+            Value::object(pairs.collect::<Vec<_>>())
+        }
+        (ValueKind::Map(e, a), ValueKind::Map(_, b)) => {
+            let pairs = a.iter().map(|(k, v)| (k.clone(), b.get(k).map_or(v.clone(), |f| keep_marks(v, f))));
+            Value::map(e.clone(), pairs.collect::<Vec<_>>())
+        }
+        (ValueKind::List(e, a), ValueKind::List(_, b)) if a.len() == b.len() => {
+            Value::list(e.clone(), a.iter().zip(b.iter()).map(|(v, f)| keep_marks(v, f)).collect())
+        }
+        (ValueKind::Tuple(a), ValueKind::Tuple(b)) if a.len() == b.len() => {
+            Value::tuple(a.iter().zip(b.iter()).map(|(v, f)| keep_marks(v, f)).collect())
+        }
+        _ => return value.clone().mark(from.marks()),
+    };
+    merged.mark(value.marks()).mark(from.marks())
+}

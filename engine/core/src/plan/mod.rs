@@ -1,6 +1,7 @@
 //! What would be done: a proposal, inert. One [`Change`] per instance (and one per deposed object).
 
 pub mod decide;
+pub mod file;
 pub mod planner;
 pub mod whole;
 

@@ -20,10 +20,19 @@ use std::sync::Arc;
 
 /// A plan with everything that its apply goes on from.
 pub struct Planned {
+    /// The state that it was planned against.
+    pub before: State,
     pub plan: Plan,
     pub planner: Planner,
     /// Records that bring the state to what the plan starts from: moves.
     pub first: Vec<Record>,
+}
+
+/// What is known of the world already: from a saved plan.
+#[derive(Default)]
+pub struct Found {
+    pub refreshed: BTreeMap<ObjectId, Refreshed>,
+    pub data: BTreeMap<InstanceAddr, Value>,
 }
 
 /// Plans a stack. A plan changes nothing in the world or the state.
@@ -33,9 +42,12 @@ pub async fn plan(
     state: &State,
     host: &Host,
     emitter: &Arc<Emitter>,
+    found: Found,
 ) -> Planned {
     let config = spec.unwrap_or_else(|| Arc::new(Config::empty()));
     let mut planner = new_planner(config, options, state, host, emitter);
+    planner.refreshed = found.refreshed;
+    planner.data_found = found.data;
     let first = planner.moves();
     let mut plan = Plan { destroy: options.destroy, at: host.clock.now(), ..Plan::default() };
     plan.doubts = doubts(&planner.state);
@@ -64,7 +76,7 @@ pub async fn plan(
     plan.edges = edge_texts(&piece);
     plan.diagnostics = std::mem::take(&mut planner.diagnostics);
     plan.calls = emitter.calls().0;
-    Planned { plan, planner, first }
+    Planned { before: state.clone(), plan, planner, first }
 }
 
 fn edge_texts(piece: &build::Piece) -> Vec<String> {
@@ -100,6 +112,7 @@ pub fn new_planner(
         changes: BTreeMap::new(),
         expansions: BTreeMap::new(),
         reads: BTreeMap::new(),
+        data_found: BTreeMap::new(),
         diagnostics: Diagnostics::new(),
         options: options.clone(),
         left_out: BTreeSet::new(),

@@ -87,7 +87,10 @@ impl Run<'_> {
         let mut value = seen.attributes.value().clone();
         if let Some((_, schema)) = &found {
             // Marks that came with the configuration stay where the value is what was planned.
-            value = keep_marks(&crate::values::apply_schema_marks(&value, &schema.block), &begin.planned);
+            value = crate::values::keep_marks(
+                &crate::values::apply_schema_marks(&value, &schema.block),
+                &begin.planned,
+            );
             self.note_made(schema, &value, begin);
         }
         let object = self.object(begin, running.prior.as_ref(), value.clone(), seen.private, Status::Ready);
@@ -240,27 +243,4 @@ impl Run<'_> {
         self.emitter.emit(EventKind::OperationSuspended { address: running.address.clone() });
         self.finish(node, Outcome::Failed);
     }
-}
-
-/// Puts the marks of `from` on equal parts of `value`.
-pub(super) fn keep_marks(value: &Value, from: &Value) -> Value {
-    use groma_types::ValueKind;
-    let merged = match (value.kind(), from.kind()) {
-        (ValueKind::Object(a), ValueKind::Object(b)) => {
-            let pairs = a.iter().map(|(k, v)| (k.clone(), b.get(k).map_or(v.clone(), |f| keep_marks(v, f))));
-            Value::object(pairs.collect::<Vec<_>>())
-        }
-        (ValueKind::Map(e, a), ValueKind::Map(_, b)) => {
-            let pairs = a.iter().map(|(k, v)| (k.clone(), b.get(k).map_or(v.clone(), |f| keep_marks(v, f))));
-            Value::map(e.clone(), pairs.collect::<Vec<_>>())
-        }
-        (ValueKind::List(e, a), ValueKind::List(_, b)) if a.len() == b.len() => {
-            Value::list(e.clone(), a.iter().zip(b.iter()).map(|(v, f)| keep_marks(v, f)).collect())
-        }
-        (ValueKind::Tuple(a), ValueKind::Tuple(b)) if a.len() == b.len() => {
-            Value::tuple(a.iter().zip(b.iter()).map(|(v, f)| keep_marks(v, f)).collect())
-        }
-        _ => return value.clone().mark(from.marks()),
-    };
-    merged.mark(value.marks()).mark(from.marks())
 }

@@ -18,6 +18,9 @@ use std::sync::Arc;
 
 impl Run<'_> {
     pub(super) async fn start_settle(&mut self, id: NodeId, address: &InstanceAddr) {
+        if self.planner.left_out.contains(&block_of(&address.resource)) {
+            return self.finish(id, Outcome::Done);
+        }
         let key = (address.clone(), None);
         let approved = self.approved.get(&key).cloned();
         let is_quiet = approved.as_ref().is_some_and(|c| c.action == ChangeAction::NoOp && !c.is_deferred())

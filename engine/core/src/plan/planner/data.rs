@@ -58,6 +58,9 @@ impl Planner {
         match recipe {
             Some(recipe) if waits_for.is_empty() => {
                 self.reads.remove(address);
+                if let Some(known) = self.data_found.get(address) {
+                    return known.clone();
+                }
                 let allow_missing = self.allows_missing(resource, place);
                 reads.push(PendingRead {
                     address: address.clone(),
@@ -125,6 +128,7 @@ impl Planner {
     pub(super) fn data_value(&mut self, address: &InstanceAddr, value: Value) {
         let schema = self.schema_of_address(address);
         let value = schema.map_or(value.clone(), |s| crate::values::apply_schema_marks(&value, &s.block));
+        self.data_found.insert(address.clone(), value.clone());
         self.values.set_instance(&address.resource, address.key.clone(), value);
     }
 

@@ -78,6 +78,8 @@ pub struct Planner {
     pub changes: BTreeMap<ChangeKey, Change>,
     pub expansions: BTreeMap<ResourceAddr, DeferredExpansion>,
     pub reads: BTreeMap<InstanceAddr, DeferredRead>,
+    /// What data sources gave in this run, or in the run that saved the plan.
+    pub data_found: BTreeMap<InstanceAddr, Value>,
     pub diagnostics: Diagnostics,
     pub options: PlanOptions,
     /// Blocks that `-target` and `-exclude` leave out.

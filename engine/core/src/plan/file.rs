@@ -1,0 +1,496 @@
+//! Saved plans: everything that an apply needs, so that nothing of it is read again.
+//!
+//! A saved plan holds the whole configuration (files, variables, the content of every file that a function read, the
+//! time), what refresh and data sources found, what was approved, and the *read set*: digests of the state's entries
+//! that it was made from. Planning is a function of these, so an apply makes the plan anew from the file and compares
+//! it with what was approved; it is stale only if something of the read set has changed since.
+//!
+//! Sensitive values and the content of read files are sealed; ephemeral variables are not stored and given anew.
+
+use super::Change;
+use super::planner::block_of;
+use super::whole::{self, Planned};
+use crate::config::load::{LoadRequest, MemoryFiles, load};
+use crate::config::{Config, FileRecord};
+use crate::exec::emit::Emitter;
+use crate::facade::{Host, PlanOptions, RefreshMode};
+use crate::refresh::Refreshed;
+use crate::state::file::{Blob, FormError, from_bytes, open_value, seal_value, to_bytes};
+use crate::state::seal::Keys;
+use crate::state::{ObjectId, State};
+use groma_lang::eval::FunctionHost;
+use groma_provider::Object;
+use groma_types::{InstanceAddr, Timestamp, Value};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+const MAGIC: &[u8] = b"groma plan\n";
+const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct FileDto {
+    format: u32,
+    groma_version: String,
+    at: i64,
+    workspace: String,
+    /// What the state records as its stack's lineage.
+    lineage: String,
+    path: String,
+    root_dir: String,
+    files: Vec<(String, String)>,
+    variables: BTreeMap<String, Blob>,
+    destroy: bool,
+    refresh_only: bool,
+    targets: Vec<String>,
+    excludes: Vec<String>,
+    replace: Vec<String>,
+    refreshed: Vec<(String, Option<(Blob, String)>)>,
+    data: Vec<(String, Blob)>,
+    reads: BTreeMap<String, ReadDto>,
+    approved: Vec<ApprovedDto>,
+    read_set: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+enum ReadDto {
+    Content(Blob),
+    Exists(bool),
+    Names(Vec<String>),
+    Failed(String),
+    Text(String),
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct ApprovedDto {
+    address: String,
+    deposed: Option<String>,
+    action: String,
+    deferred: bool,
+}
+
+/// A saved plan, opened.
+pub struct SavedPlan {
+    dto: FileDto,
+    variables: BTreeMap<Arc<str>, Value>,
+    refreshed: BTreeMap<ObjectId, Refreshed>,
+    data: BTreeMap<InstanceAddr, Value>,
+    reads: BTreeMap<String, Answer>,
+}
+
+/// Why a saved plan can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SavedPlanError {
+    /// The bytes are not a saved plan, or one of a newer groma.
+    NotAPlan(String),
+    /// Something that it was made from has changed.
+    Stale(Vec<String>),
+    /// What is planned from it is not what was approved.
+    Differs(Vec<String>),
+}
+
+impl std::fmt::Display for SavedPlanError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SavedPlanError::NotAPlan(why) => write!(f, "it is not a plan that can be used: {why}"),
+            SavedPlanError::Stale(what) => {
+                write!(f, "it is stale, these have changed since: {}", what.join(", "))
+            }
+            SavedPlanError::Differs(what) => write!(f, "it would now do something else: {}", what.join(", ")),
+        }
+    }
+}
+impl std::error::Error for SavedPlanError {}
+
+// ---- what functions read -------------------------------------------------------------------------------------------
+
+#[derive(Clone)]
+enum Answer {
+    Content(Result<Vec<u8>, String>),
+    Exists(Result<bool, String>),
+    Names(Result<Vec<String>, String>),
+    Text(String),
+}
+
+/// Files as functions see them: every answer is remembered, and a remembered one is given again.
+pub struct RecordingFiles {
+    inner: Arc<dyn FunctionHost + Send + Sync>,
+    reads: Mutex<BTreeMap<String, Answer>>,
+}
+
+impl RecordingFiles {
+    pub fn new(inner: Arc<dyn FunctionHost + Send + Sync>) -> Arc<RecordingFiles> {
+        Arc::new(RecordingFiles { inner, reads: Mutex::default() })
+    }
+
+    fn ask<T>(
+        &self,
+        key: String,
+        wrap: fn(T) -> Answer,
+        unwrap: fn(&Answer) -> Option<T>,
+        ask: impl FnOnce() -> T,
+    ) -> T
+    where
+        T: Clone,
+    {
+        let mut reads = self.reads.lock().expect("no holder of this lock panics");
+        if let Some(known) = reads.get(&key).and_then(unwrap) {
+            return known;
+        }
+        let answer = ask();
+        reads.insert(key, wrap(answer.clone()));
+        answer
+    }
+}
+
+impl FunctionHost for RecordingFiles {
+    fn read_file(&self, path: &str) -> Result<Vec<u8>, String> {
+        let unwrap = |a: &Answer| if let Answer::Content(c) = a { Some(c.clone()) } else { None };
+        self.ask(format!("read {path}"), Answer::Content, unwrap, || self.inner.read_file(path))
+    }
+    fn file_exists(&self, path: &str) -> Result<bool, String> {
+        let unwrap = |a: &Answer| if let Answer::Exists(e) = a { Some(e.clone()) } else { None };
+        self.ask(format!("exists {path}"), Answer::Exists, unwrap, || self.inner.file_exists(path))
+    }
+    fn list_files(&self, base: &str) -> Result<Vec<String>, String> {
+        let unwrap = |a: &Answer| if let Answer::Names(n) = a { Some(n.clone()) } else { None };
+        self.ask(format!("list {base}"), Answer::Names, unwrap, || self.inner.list_files(base))
+    }
+    fn base_dir(&self) -> String {
+        self.inner.base_dir()
+    }
+    fn home_dir(&self) -> Option<String> {
+        self.inner.home_dir()
+    }
+    fn timestamp(&self) -> Value {
+        self.inner.timestamp()
+    }
+    fn plan_timestamp(&self) -> Value {
+        let key = "plantimestamp".to_string();
+        let known = self.reads.lock().expect("no holder of this lock panics").get(&key).cloned();
+        if let Some(Answer::Text(text)) = known {
+            return Value::string(text);
+        }
+        let value = self.inner.plan_timestamp();
+        if let Some(text) = value.as_str() {
+            let mut reads = self.reads.lock().expect("no holder of this lock panics");
+            reads.insert(key, Answer::Text(text.to_string()));
+        }
+        value
+    }
+    fn uuid(&self) -> Value {
+        self.inner.uuid()
+    }
+    fn bcrypt(&self, text: &str, cost: u32) -> Result<Value, String> {
+        self.inner.bcrypt(text, cost)
+    }
+}
+
+// ---- writing -------------------------------------------------------------------------------------------------------
+
+/// Encodes a plan. `path` is the stack as it was named; `files` saw everything that functions read.
+///
+/// # Errors
+/// There is no key to seal with.
+pub fn save(
+    planned: &Planned,
+    path: &Path,
+    files: &RecordingFiles,
+    keys: &mut Keys,
+) -> Result<Vec<u8>, FormError> {
+    let planner = &planned.planner;
+    let config = planner.config();
+    let options = &planner.options;
+    let variables = options.variables.iter().filter(|(_, v)| !v.deep_marks().ephemeral);
+    let mut sealed = BTreeMap::new();
+    for (name, value) in variables {
+        sealed.insert(name.to_string(), Blob(seal_value(keys, &format!("plan variable {name}"), value)?));
+    }
+    let dto = FileDto {
+        format: FORMAT,
+        groma_version: env!("CARGO_PKG_VERSION").into(),
+        at: planned.plan.at.0,
+        workspace: planner.host.workspace.clone(),
+        lineage: planner.state.lineage.to_string(),
+        path: path.to_string_lossy().into_owned(),
+        root_dir: config.root_dir.to_string_lossy().into_owned(),
+        files: config.files.iter().map(|f| (f.name.to_string(), f.text.to_string())).collect(),
+        variables: sealed,
+        destroy: options.destroy,
+        refresh_only: options.refresh_only,
+        targets: options.targets.clone(),
+        excludes: options.excludes.clone(),
+        replace: options.replace.iter().map(ToString::to_string).collect(),
+        refreshed: save_refreshed(planner, keys)?,
+        data: save_data(planner, keys)?,
+        reads: save_reads(files, keys)?,
+        approved: planned.plan.changes.iter().map(approved).collect(),
+        read_set: read_set(&planned.before, planner),
+    };
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(to_bytes("a plan", &dto)?);
+    Ok(bytes)
+}
+
+fn save_refreshed(
+    planner: &super::planner::Planner,
+    keys: &mut Keys,
+) -> Result<Vec<(String, Option<(Blob, String)>)>, FormError> {
+    let mut out = Vec::new();
+    for (id, refreshed) in &planner.refreshed {
+        match refreshed {
+            Refreshed::Present(seen) => {
+                // Marks of the state's object say what is secret in what was read.
+                let marked = planner.state.objects.get(id).map(|o| o.attributes.clone());
+                let value = marked.map_or(seen.attributes.value().clone(), |m| {
+                    crate::values::keep_marks(seen.attributes.value(), &m)
+                });
+                let blob = Blob(seal_value(keys, &format!("plan object {id}"), &value)?);
+                out.push((id.to_string(), Some((blob, seen.private.to_string()))));
+            }
+            Refreshed::Gone => out.push((id.to_string(), None)),
+            Refreshed::Failed(_) => {}
+        }
+    }
+    Ok(out)
+}
+
+fn save_data(planner: &super::planner::Planner, keys: &mut Keys) -> Result<Vec<(String, Blob)>, FormError> {
+    let mut out = Vec::new();
+    for (address, value) in &planner.data_found {
+        let scope = format!("plan data {address}");
+        out.push((address.to_string(), Blob(seal_value(keys, &scope, value)?)));
+    }
+    Ok(out)
+}
+
+fn save_reads(files: &RecordingFiles, keys: &mut Keys) -> Result<BTreeMap<String, ReadDto>, FormError> {
+    let reads = files.reads.lock().expect("no holder of this lock panics").clone();
+    let mut out = BTreeMap::new();
+    for (key, answer) in reads {
+        let dto = match answer {
+            Answer::Content(Ok(bytes)) => {
+                let sealed = keys
+                    .seal_bytes(key.as_bytes(), &bytes)
+                    .map_err(|e| FormError::Unstorable { what: "a file's content", why: e.to_string() })?;
+                ReadDto::Content(Blob(sealed))
+            }
+            Answer::Exists(Ok(exists)) => ReadDto::Exists(exists),
+            Answer::Names(Ok(names)) => ReadDto::Names(names),
+            Answer::Text(text) => ReadDto::Text(text),
+            Answer::Content(Err(why)) | Answer::Exists(Err(why)) | Answer::Names(Err(why)) => {
+                ReadDto::Failed(why)
+            }
+        };
+        out.insert(key, dto);
+    }
+    Ok(out)
+}
+
+fn approved(change: &Change) -> ApprovedDto {
+    ApprovedDto {
+        address: change.address.to_string(),
+        deposed: change.deposed.as_ref().map(|d| d.to_string()),
+        action: format!("{:?}", change.action),
+        deferred: change.is_deferred(),
+    }
+}
+
+/// Digests of the state's entries that a plan is made from.
+fn read_set(state: &State, planner: &super::planner::Planner) -> BTreeMap<String, String> {
+    let hash = |text: String| {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        crate::state::seal::hex(digest.as_ref())
+    };
+    // Values with secrets in the clear have no place in a digest that lies open.
+    let public = |v: &Value| v.map_deep(&mut |v| if v.marks().sensitive { Value::null(v.ty()) } else { v });
+    let mut set = BTreeMap::new();
+    for object in state.objects.values() {
+        if planner.left_out.contains(&block_of(&object.address.resource)) {
+            continue;
+        }
+        let bare = crate::state::Object { attributes: public(&object.attributes), ..object.clone() };
+        set.insert(format!("{} ({})", object.address, object.id), hash(format!("{bare:?}")));
+    }
+    for (name, output) in &state.outputs {
+        set.insert(format!("output {name}"), hash(format!("{:?}", public(&output.value))));
+    }
+    for (op, open) in &state.open {
+        set.insert(format!("operation {} on {}", op.0, open.begin.address), String::new());
+    }
+    set
+}
+
+// ---- reading -------------------------------------------------------------------------------------------------------
+
+/// Whether bytes look like a saved plan.
+pub fn is_plan(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}
+
+/// Decodes a saved plan.
+///
+/// # Errors
+/// It is not one, or what is sealed in it does not open with the key at hand.
+pub fn open(bytes: &[u8], keys: &Keys) -> Result<SavedPlan, SavedPlanError> {
+    let bad = |why: String| SavedPlanError::NotAPlan(why);
+    let body = bytes.strip_prefix(MAGIC).ok_or_else(|| bad("it does not begin like one".into()))?;
+    let dto: FileDto = from_bytes("a plan", body).map_err(|e| bad(e.to_string()))?;
+    if dto.format != FORMAT {
+        return Err(bad(format!("format {} (this groma reads {FORMAT})", dto.format)));
+    }
+    let value = |scope: String, blob: &Blob| {
+        let (value, lost) = open_value(keys, &scope, &blob.0).map_err(|e| bad(e.to_string()))?;
+        if lost.is_empty() {
+            Ok(value)
+        } else {
+            Err(bad("the key that sealed its secrets is not at hand".into()))
+        }
+    };
+    let mut variables = BTreeMap::new();
+    for (name, blob) in &dto.variables {
+        variables.insert(name.as_str().into(), value(format!("plan variable {name}"), blob)?);
+    }
+    let mut data = BTreeMap::new();
+    for (address, blob) in &dto.data {
+        let parsed = address.parse::<InstanceAddr>().map_err(|e| bad(e.to_string()))?;
+        data.insert(parsed, value(format!("plan data {address}"), blob)?);
+    }
+    let mut refreshed = BTreeMap::new();
+    for (id, seen) in &dto.refreshed {
+        let found = match seen {
+            None => Refreshed::Gone,
+            Some((blob, private)) => {
+                let read = value(format!("plan object {id}"), blob)?;
+                let attributes =
+                    read.resolve().map_err(|u| bad(format!("{id} is not known at {}", u.path)))?;
+                let private = serde_json::from_str(private).map_err(|e| bad(e.to_string()))?;
+                Refreshed::Present(Box::new(Object { attributes, private }))
+            }
+        };
+        refreshed.insert(ObjectId(id.as_str().into()), found);
+    }
+    let reads = open_reads(&dto.reads, keys)?;
+    Ok(SavedPlan { dto, variables, refreshed, data, reads })
+}
+
+fn open_reads(
+    reads: &BTreeMap<String, ReadDto>,
+    keys: &Keys,
+) -> Result<BTreeMap<String, Answer>, SavedPlanError> {
+    let mut out = BTreeMap::new();
+    for (key, dto) in reads {
+        let answer = match dto {
+            ReadDto::Content(blob) => {
+                let opened = keys.open_bytes(key.as_bytes(), &blob.0);
+                Answer::Content(Ok(opened.map_err(|e| SavedPlanError::NotAPlan(e.to_string()))?))
+            }
+            ReadDto::Exists(exists) => Answer::Exists(Ok(*exists)),
+            ReadDto::Names(names) => Answer::Names(Ok(names.clone())),
+            ReadDto::Text(text) => Answer::Text(text.clone()),
+            ReadDto::Failed(why) if key.starts_with("read ") => Answer::Content(Err(why.clone())),
+            ReadDto::Failed(why) if key.starts_with("exists ") => Answer::Exists(Err(why.clone())),
+            ReadDto::Failed(why) => Answer::Names(Err(why.clone())),
+        };
+        out.insert(key.clone(), answer);
+    }
+    Ok(out)
+}
+
+impl SavedPlan {
+    /// The stack as it was named when the plan was made.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(&self.dto.path)
+    }
+    pub fn at(&self) -> Timestamp {
+        Timestamp(self.dto.at)
+    }
+    pub fn workspace(&self) -> &str {
+        &self.dto.workspace
+    }
+    pub fn is_destroy(&self) -> bool {
+        self.dto.destroy
+    }
+
+    /// The configuration as it was.
+    ///
+    /// # Errors
+    /// The files in the plan do not load.
+    pub fn config(&self) -> Result<Config, SavedPlanError> {
+        let root = PathBuf::from(&self.dto.root_dir);
+        let records: Vec<FileRecord> = self
+            .dto
+            .files
+            .iter()
+            .map(|(name, text)| FileRecord { name: name.as_str().into(), text: text.as_str().into() })
+            .collect();
+        let files = MemoryFiles::of_records(&root, &records);
+        let path = PathBuf::from(&self.dto.path);
+        let path = if path.is_file() || files_has(&records, &root, &path) { path } else { root };
+        let (config, _, diagnostics) = load(LoadRequest { path: &path, files: &files });
+        match config {
+            Some(config) if !diagnostics.has_errors() => Ok(config),
+            _ => Err(SavedPlanError::NotAPlan("its configuration does not load".into())),
+        }
+    }
+
+    /// Makes the plan anew from what is in the file, and compares it with what was approved.
+    ///
+    /// # Errors
+    /// It is stale, or what comes out is not what was approved.
+    pub async fn replan(
+        &self,
+        state: &State,
+        given: &BTreeMap<Arc<str>, Value>,
+        host: &Host,
+        emitter: &Arc<Emitter>,
+    ) -> Result<Planned, SavedPlanError> {
+        let config = Arc::new(self.config()?);
+        let mut variables = self.variables.clone();
+        variables.extend(
+            given.iter().filter(|(_, v)| v.deep_marks().ephemeral).map(|(k, v)| (k.clone(), v.clone())),
+        );
+        let options = PlanOptions {
+            destroy: self.dto.destroy,
+            refresh: RefreshMode::None,
+            refresh_only: self.dto.refresh_only,
+            targets: self.dto.targets.clone(),
+            excludes: self.dto.excludes.clone(),
+            replace: self.dto.replace.iter().filter_map(|a| a.parse().ok()).collect(),
+            variables,
+        };
+        let mut host = host.clone();
+        let replay = RecordingFiles { inner: host.files.clone(), reads: Mutex::new(self.reads.clone()) };
+        host.files = Arc::new(replay);
+        let found = whole::Found { refreshed: self.refreshed.clone(), data: self.data.clone() };
+        let planned = whole::plan(Some(config), &options, state, &host, emitter, found).await;
+        let now = read_set(state, &planned.planner);
+        let changed: Vec<String> = self
+            .dto
+            .read_set
+            .keys()
+            .chain(now.keys())
+            .filter(|k| self.dto.read_set.get(*k) != now.get(*k))
+            .cloned()
+            .collect();
+        if !changed.is_empty() {
+            return Err(SavedPlanError::Stale(changed));
+        }
+        let differs = self.differences(&planned);
+        if differs.is_empty() { Ok(planned) } else { Err(SavedPlanError::Differs(differs)) }
+    }
+
+    fn differences(&self, planned: &Planned) -> Vec<String> {
+        let key = |a: &ApprovedDto| (a.address.clone(), a.deposed.clone());
+        let was: BTreeMap<_, _> = self.dto.approved.iter().map(|a| (key(a), a.action.clone())).collect();
+        let now: BTreeMap<_, _> =
+            planned.plan.changes.iter().map(approved).map(|a| (key(&a), a.action)).collect();
+        let all: std::collections::BTreeSet<_> = was.keys().chain(now.keys()).collect();
+        all.into_iter().filter(|k| was.get(*k) != now.get(*k)).map(|k| k.0.clone()).collect()
+    }
+}
+
+fn files_has(records: &[FileRecord], root: &Path, path: &Path) -> bool {
+    records.iter().any(|r| root.join(&*r.name) == path)
+}
