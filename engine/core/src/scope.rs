@@ -3,13 +3,13 @@
 //! Locals, variables of modules and module outputs are evaluated on demand and remembered: known results for good,
 //! results over unknowns until a value changes. Nothing here is async and nothing calls a provider.
 
+use crate::config::inputs;
 use crate::config::targets::{self, Target};
 use crate::config::{BlockId, Config, Expansion, Module, ModuleCall, Variable};
 use crate::facade::Host;
 use crate::values::{Keys, Values};
 use groma_lang::eval::{self, FunctionHost};
 use groma_lang::expr::{Expr, RefStep, Reference};
-use groma_lang::types_syntax::apply_defaults;
 use groma_types::value::{Cause, Residual};
 use groma_types::{
     Address, AttrPath, Diagnostic, Diagnostics, InstanceKey, Marks, Mode, ModuleAddr, ResourceAddr, Span,
@@ -45,6 +45,26 @@ pub struct Evaluator {
     keys_memo: RefCell<HashMap<Item, Memo<(Keys, Diagnostics)>>>,
     /// Items under evaluation: a second visit is a cycle, which `check` has reported; it must not recurse for ever.
     active: RefCell<BTreeSet<String>>,
+}
+
+/// The scope of a variable's conditions: the variable itself is known there already.
+struct OwnVariable<'a> {
+    name: &'a Arc<str>,
+    value: &'a Value,
+    scope: Scope<'a>,
+}
+
+impl eval::Scope for OwnVariable<'_> {
+    fn resolve(&self, reference: &Reference) -> Result<(Value, usize), Diagnostics> {
+        if &*reference.root == "var" && step_name(reference, 0) == Some(self.name) {
+            return Ok((self.value.clone(), 1));
+        }
+        self.scope.resolve(reference)
+    }
+
+    fn host(&self) -> &dyn FunctionHost {
+        self.scope.host()
+    }
 }
 
 /// What `each`, `count` and `self` mean in a place.
@@ -196,60 +216,49 @@ impl Evaluator {
         let Some(step) = module.0.last() else { return nothing };
         let Some(call) = self.module(parent).and_then(|m| m.calls.get(&step.name)) else { return nothing };
         let written = call.arguments.get(name);
-        let (value, mut diagnostics) = match written {
-            Some(expr) => {
-                let keys = self.call_keys(values, parent, call).0;
-                self.expr(values, &Place::instance(parent.clone(), step.key.clone(), &keys), expr)
-            }
-            None => (Value::NULL, Diagnostics::new()),
-        };
-        let span = written.map_or(call.span, Expr::span);
-        let (value, more) = self.accept(values, module, variable, value, span);
+        let mut diagnostics = Diagnostics::new();
+        let given = written.map(|expr| {
+            let keys = self.call_keys(values, parent, call).0;
+            let place = Place::instance(parent.clone(), step.key.clone(), &keys);
+            let (value, faults) = self.expr(values, &place, expr);
+            diagnostics.extend(faults);
+            (value, expr.span())
+        });
+        if diagnostics.has_errors() {
+            return (Value::unknown(variable.constraint.ty.clone()), diagnostics);
+        }
+        let (value, more) = self.accept(values, module, variable, given);
         diagnostics.extend(more);
         (value, diagnostics)
     }
 
-    /// Brings an argument to its variable's type; an absent one takes the default.
+    /// Brings an argument to its variable's type and holds it against the variable's conditions.
     fn accept(
         &self,
         values: &Values,
         module: &ModuleAddr,
         variable: &Variable,
-        value: Value,
-        span: Span,
+        given: Option<(Value, Span)>,
     ) -> (Value, Diagnostics) {
+        let (value, mut diagnostics) = inputs::bind(variable, given);
+        if !diagnostics.has_errors() {
+            let scope = Scope { eval: self, values, place: Place::module(module.clone()) };
+            let own = OwnVariable { name: &variable.name, value: &value, scope };
+            diagnostics.extend(inputs::validate(variable, &own));
+        }
+        (value, diagnostics)
+    }
+
+    /// Holds the root's variables against their conditions.
+    pub fn validate_inputs(&self, values: &Values) -> Diagnostics {
         let mut diagnostics = Diagnostics::new();
-        let mut value = value;
-        if let Some(default) = variable
-            .default
-            .as_ref()
-            .filter(|_| value.is_null() && (!variable.nullable || value.ty() == Type::Dynamic))
-        {
-            let (made, more) = self.expr(values, &Place::module(module.clone()), default);
-            diagnostics.extend(more);
-            value = made;
+        for variable in self.config.root().variables.values() {
+            let Some(value) = values.inputs.get(&variable.name) else { continue };
+            let scope = Scope { eval: self, values, place: Place::default() };
+            let own = OwnVariable { name: &variable.name, value, scope };
+            diagnostics.extend(inputs::validate(variable, &own));
         }
-        let marks = Marks { sensitive: variable.sensitive, ephemeral: variable.ephemeral, minted: false };
-        let filled = apply_defaults(&variable.constraint, value);
-        match convert::convert(&filled, &variable.constraint.ty) {
-            Ok(converted) if converted.is_null() && !variable.nullable => {
-                diagnostics.push(
-                    Diagnostic::error("G1011", "Invalid value for a module's variable")
-                        .detail(format!("Variable {:?} may not be null.", variable.name))
-                        .at(span, "null"),
-                );
-                (converted, diagnostics)
-            }
-            Ok(converted) => (converted.mark(marks), diagnostics),
-            Err(error) => {
-                diagnostics.push(
-                    Diagnostic::error("G1011", "Invalid value for a module's variable")
-                        .detail(format!("Variable {:?}: {error}.", variable.name))
-                        .at(span, ""),
-                );
-                (Value::unknown(variable.constraint.ty.clone()), diagnostics)
-            }
-        }
+        diagnostics
     }
 
     /// The instances of a module call.

@@ -118,7 +118,10 @@ impl Builder<'_> {
         refs.extend(resource.timeouts.values().flat_map(Expr::references));
         refs.extend(resource.provider.key.iter().flat_map(Expr::references));
         refs.extend(lifecycle.replace_triggered_by.iter().cloned());
-        refs.extend(lifecycle.preconditions.iter().flat_map(|r| r.condition.references()));
+        let rules = lifecycle.preconditions.iter().chain(&lifecycle.postconditions);
+        refs.extend(
+            rules.flat_map(|r| r.condition.references().into_iter().chain(r.error_message.references())),
+        );
         refs
     }
 

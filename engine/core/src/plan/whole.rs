@@ -2,6 +2,7 @@
 
 use super::planner::{self, Planner, block_of, has_effect};
 use super::{Change, ChangeAction, Doubt, Drift, OutputChange, Plan, Reason, decide};
+use crate::config::inputs::{self, Verdict};
 use crate::config::{Config, Removed};
 use crate::event::EventKind;
 use crate::exec::emit::Emitter;
@@ -61,12 +62,15 @@ pub async fn plan(
     if options.destroy {
         planner.destroy_all();
     } else if !options.refresh_only {
+        let faults = planner.eval.validate_inputs(&planner.values);
+        planner.diagnostics.extend(faults);
         let levels = planner.order.levels.clone();
         planner.plan_blocks(&levels).await;
         planner.remove_unwanted();
         planner.deposed();
     }
     planner.rules();
+    planner.checks();
     planner.outputs(&mut plan, options);
     planner.finish_plan(&mut plan);
     let piece = build::build(&planner, &build::Extent::Whole);
@@ -608,6 +612,35 @@ impl Planner {
         }
     }
 
+    /// `check` blocks only warn.
+    pub fn checks(&mut self) {
+        let config = self.config();
+        for (path, module) in config.modules.iter().filter(|(_, m)| !m.checks.is_empty()) {
+            let (instances, _, _) = self.eval.module_instances(&self.values, path);
+            for instance in instances {
+                for check in module.checks.values() {
+                    self.check(&instance, check);
+                }
+            }
+        }
+    }
+
+    fn check(&mut self, module: &ModuleAddr, check: &crate::config::Check) {
+        for rule in &check.assertions {
+            let scope = crate::scope::Scope {
+                eval: &self.eval,
+                values: &self.values,
+                place: Place::module(module.clone()),
+            };
+            let (verdict, faults) = inputs::judge(rule, "Check block assertion failed", &scope);
+            self.diagnostics.extend(faults);
+            if let Verdict::Fails(mut fault) = verdict {
+                fault.severity = groma_types::Severity::Warning;
+                self.diagnostics.push(fault);
+            }
+        }
+    }
+
     // ---- outputs -----------------------------------------------------------------------------------------------
 
     fn outputs(&mut self, plan: &mut Plan, options: &PlanOptions) {
@@ -621,13 +654,21 @@ impl Planner {
             let before = self.state.outputs.get(&name).map(|o| o.value.clone());
             let after = match declared {
                 None => None,
-                Some(output) => match self.eval.output(&self.values, &ModuleAddr::root(), &name) {
-                    Ok(value) => Some(self.checked_output(output, value)),
-                    Err(diagnostics) => {
-                        self.diagnostics.extend(diagnostics);
+                Some(output) => {
+                    let place = Place::module(ModuleAddr::root());
+                    let own = Address::Output(ModuleAddr::root(), name.clone());
+                    let rules = &output.preconditions;
+                    if self.conditions(rules, "Output precondition failed", &place, &own).is_none() {
                         continue;
                     }
-                },
+                    match self.eval.output(&self.values, &ModuleAddr::root(), &name) {
+                        Ok(value) => Some(self.checked_output(output, value)),
+                        Err(diagnostics) => {
+                            self.diagnostics.extend(diagnostics);
+                            continue;
+                        }
+                    }
+                }
             };
             let same = match (&before, &after) {
                 (Some(b), Some(a)) => decide::differences(b, a).is_empty() && b.ty() == a.ty(),

@@ -66,8 +66,13 @@ impl Run<'_> {
     }
 
     pub(super) fn succeeded(&mut self, node: NodeId, op: OpId, running: Running, done: Done) {
+        let mut holds = true;
         match done {
-            Done::Settled(seen) => self.object_settled(op, &running, seen),
+            Done::Settled(seen) => {
+                self.object_settled(op, &running, seen);
+                let value = self.planner.state.at(&running.address).map(|o| o.attributes.clone());
+                holds = value.is_none_or(|v| self.planner.postconditions(&running.address, &v).is_some());
+            }
             Done::Deleted => self.object_deleted(op, &running),
         }
         let elapsed = self.planner.host.clock.now().since(running.started);
@@ -78,7 +83,9 @@ impl Run<'_> {
             millis: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         });
         self.emitter.emit(EventKind::Progress { done: self.done, total: self.total.max(self.done) });
-        self.finish(node, Outcome::Done);
+        // The object is there and recorded; what builds on it does not start.
+        self.summary.failed += usize::from(!holds);
+        self.finish(node, if holds { Outcome::Done } else { Outcome::Failed });
     }
 
     pub(super) fn object_settled(&mut self, op: OpId, running: &Running, seen: Seen) {

@@ -37,6 +37,11 @@ impl Planner {
             self.unknown_kind(resource);
             return failed;
         };
+        let own = Address::Instance(address.clone());
+        let rules = &resource.lifecycle.preconditions;
+        if self.conditions(rules, "Resource precondition failed", place, &own).is_none() {
+            return failed;
+        }
         let Some(config) = self.evaluate_body(resource, &schema, place, address) else { return failed };
         if self.validate(&*provider, Mode::Data, &resource.id.kind, &config, resource, address).is_none() {
             return failed;
@@ -129,6 +134,8 @@ impl Planner {
         let schema = self.schema_of_address(address);
         let value = schema.map_or(value.clone(), |s| crate::values::apply_schema_marks(&value, &s.block));
         self.data_found.insert(address.clone(), value.clone());
+        // Reported where it fails, which fails the read.
+        let _ = self.postconditions(address, &value);
         self.values.set_instance(&address.resource, address.key.clone(), value);
     }
 

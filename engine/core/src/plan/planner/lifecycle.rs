@@ -1,15 +1,54 @@
 //! Lifecycle arguments and time-outs of an instance.
 
 use super::super::decide::Ignore;
-use super::Planner;
-use crate::config::{IgnoreChanges, ResourceBlock};
+use super::{Planner, block_of};
+use crate::config::inputs::{self, Verdict};
+use crate::config::{IgnoreChanges, ResourceBlock, Rule};
 use crate::scope::Place;
 use crate::state::OnDestroy;
 use groma_lang::expr::{Expr, RefStep, Reference};
 use groma_types::schema::Timeouts;
-use groma_types::{AttrPath, Diagnostic, InstanceAddr, InstanceKey, Mode, Step, Type};
+use groma_types::{Address, AttrPath, Diagnostic, InstanceAddr, InstanceKey, Mode, Step, Type, Value};
 
 impl Planner {
+    /// Holds conditions in a place. `None`: one fails, and was reported; what is not known yet passes.
+    pub fn conditions(
+        &mut self,
+        rules: &[Rule],
+        summary: &'static str,
+        place: &Place,
+        address: &Address,
+    ) -> Option<()> {
+        let mut all_hold = true;
+        for rule in rules {
+            let scope = crate::scope::Scope { eval: &self.eval, values: &self.values, place: place.clone() };
+            let (verdict, faults) = inputs::judge(rule, summary, &scope);
+            all_hold &= !faults.has_errors();
+            self.diagnostics.extend(faults.into_iter().map(|d| d.address(address)));
+            if let Verdict::Fails(fault) = verdict {
+                all_hold = false;
+                self.diagnostics.push(fault.address(address));
+            }
+        }
+        all_hold.then_some(())
+    }
+
+    /// Holds an instance's postconditions against its value.
+    pub fn postconditions(&mut self, address: &InstanceAddr, value: &Value) -> Option<()> {
+        let config = self.config();
+        let block = block_of(&address.resource);
+        let resource = config.modules.get(&block.0)?.resources.get(&block.1)?;
+        let rules = &resource.lifecycle.postconditions;
+        if rules.is_empty() {
+            return Some(());
+        }
+        let keys =
+            self.values.block(&address.resource).map_or(crate::values::Keys::Single, |b| b.keys.clone());
+        let place = Place::instance(address.resource.module.clone(), address.key.clone(), &keys);
+        let place = Place { this: Some(value.clone()), ..place };
+        self.conditions(rules, "Resource postcondition failed", &place, &Address::Instance(address.clone()))
+    }
+
     pub(super) fn lifecycle(
         &mut self,
         resource: &ResourceBlock,

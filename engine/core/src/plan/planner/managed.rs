@@ -53,6 +53,8 @@ impl Planner {
             self.decide_instance(address, block, resource, place, &provider_addr, &provider_state, false);
         let Some((change, _)) = decided else { return unknown() };
         let value = change.planned.clone().unwrap_or_else(unknown);
+        // Reported where it fails; the change itself is not lost by it.
+        let _ = self.postconditions(address, &value);
         self.changes.insert((address.clone(), None), change);
         value
     }
@@ -75,6 +77,8 @@ impl Planner {
             self.unknown_kind(resource);
             return None;
         };
+        let own = Address::Instance(address.clone());
+        self.conditions(&resource.lifecycle.preconditions, "Resource precondition failed", place, &own)?;
         let config = self.evaluate_body(resource, &schema, place, address)?;
         self.validate(&*provider, Mode::Managed, kind, &config, resource, address)?;
         self.refuse_minted(&config, resource, address)?;

@@ -217,8 +217,38 @@ impl Planner {
         if let Some(old) = self.state.recipes.get(&id) {
             check_world(&old.world, &recipe.world)?;
         }
+        self.expected(address, &recipe.world)?;
         self.state.recipes.insert(id.clone(), recipe);
         Ok(id)
+    }
+}
+
+impl Planner {
+    /// `lifecycle.expect`: the world that it must be, checked before anything is written to it.
+    fn expected(&mut self, address: &ProviderAddr, world: &World) -> Result<(), ProviderError> {
+        let config = self.config();
+        let block = config
+            .modules
+            .get(&address.module.path())
+            .and_then(|m| m.providers.iter().find(|p| p.name == address.name && p.alias == address.alias));
+        let Some(expr) = block.and_then(|b| b.expect.as_ref()) else { return Ok(()) };
+        let place = Place { key: address.key.clone(), ..Place::module(address.module.clone()) };
+        let (wanted, faults) = self.eval.expr(&self.values, &place, expr);
+        self.diagnostics.extend(faults);
+        for (part, value) in wanted.as_map().into_iter().flatten() {
+            let is = world.0.get(&**part).map(String::as_str);
+            let want = groma_types::convert::convert(value, &Type::String).ok();
+            let want = want.as_ref().and_then(Value::as_str);
+            if want.is_none() || is != want {
+                let text = format!(
+                    "{address} expects {part} {}, these credentials are for {world}",
+                    want.unwrap_or("(not known)")
+                );
+                return Err(ProviderError::new(ErrorKind::Denied, text)
+                    .help("Use the credentials of that world, or change lifecycle.expect."));
+            }
+        }
+        Ok(())
     }
 }
 
