@@ -144,7 +144,7 @@ pub async fn apply(
     let mut planner = end.planner;
     if plan.destroy {
         run::forget_outputs(&mut planner, store, &plan);
-    } else {
+    } else if !planner.options.refresh_only {
         run::record_outputs(&mut planner, store);
     }
     store.flush()?;

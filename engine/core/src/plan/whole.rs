@@ -47,9 +47,10 @@ pub async fn plan(
 ) -> Planned {
     let config = spec.unwrap_or_else(|| Arc::new(Config::empty()));
     let mut planner = new_planner(config, options, state, host, emitter);
+    planner.upgrade();
     planner.refreshed = found.refreshed;
     planner.data_found = found.data;
-    let first = planner.moves();
+    let mut first = planner.moves();
     let mut plan = Plan { destroy: options.destroy, at: host.clock.now(), ..Plan::default() };
     plan.doubts = doubts(&planner.state);
     planner.choose_targets(&mut plan);
@@ -58,6 +59,9 @@ pub async fn plan(
         let emit = |kind: EventKind| emitter.emit(kind);
         planner.refreshed = refresh::refresh(&planner.pool, &planner.state, &ids, &emit).await;
         planner.report_refresh(&mut plan);
+    }
+    if options.refresh_only {
+        first.extend(planner.observations());
     }
     if options.destroy {
         planner.destroy_all();
@@ -136,6 +140,52 @@ fn doubts(state: &State) -> Vec<Doubt> {
 }
 
 impl Planner {
+    /// Brings objects that an older schema wrote to the present one, in memory; they are written so when they change.
+    fn upgrade(&mut self) {
+        let old: Vec<(Object, u32)> = self
+            .state
+            .objects
+            .values()
+            .filter_map(|o| {
+                let (_, schema) =
+                    self.schema_of(Mode::Managed, &o.address.resource.kind, &o.provider.name)?;
+                (o.schema_version < schema.version).then(|| (o.clone(), schema.version))
+            })
+            .collect();
+        for (object, version) in old {
+            let Some(provider) = self.pool.provider(&object.provider.name).cloned() else { continue };
+            let kind = &object.address.resource.kind;
+            match provider.upgrade(kind, object.schema_version, object.attributes.clone()) {
+                Ok(attributes) => {
+                    let new = Object { attributes, schema_version: version, ..object };
+                    self.state.objects.insert(new.id.clone(), new);
+                }
+                Err(error) => self.report(&error, &Address::Instance(object.address.clone()), None),
+            }
+        }
+    }
+
+    /// What a refresh-only apply records: objects as they are, without those that are gone.
+    fn observations(&mut self) -> Vec<Record> {
+        let mut records = Vec::new();
+        for (id, refreshed) in &self.refreshed {
+            let Some(object) = self.state.objects.get(id) else { continue };
+            match refreshed {
+                Refreshed::Present(seen) => {
+                    let attributes = self.marked(object, seen.attributes.value());
+                    let new = Object { attributes, private: seen.private.clone(), ..object.clone() };
+                    if new != *object {
+                        records.push(Record::Observed(Box::new(new)));
+                    }
+                }
+                Refreshed::Gone => records.push(Record::Forgotten(id.clone())),
+                Refreshed::Failed(_) => {}
+            }
+        }
+        records.iter().for_each(|r| self.state.apply(r));
+        records
+    }
+
     /// Applies `moved` blocks; returns the records that make it so.
     fn moves(&mut self) -> Vec<Record> {
         let config = self.config();
@@ -644,6 +694,9 @@ impl Planner {
     // ---- outputs -----------------------------------------------------------------------------------------------
 
     fn outputs(&mut self, plan: &mut Plan, options: &PlanOptions) {
+        if options.refresh_only {
+            return;
+        }
         let config = self.config();
         let mut names: BTreeSet<Arc<str>> = self.state.outputs.keys().cloned().collect();
         if !options.destroy {

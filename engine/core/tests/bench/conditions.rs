@@ -56,3 +56,18 @@ fn a_check_only_warns() {
     let run = bench.apply(&spec).ok();
     assert!(run.diagnostics.iter().any(|d| d.contains("look")), "{run:#?}");
 }
+
+#[test]
+fn a_refresh_only_apply_records_what_is_there_and_changes_nothing() {
+    use groma_engine::facade::{PlanOptions, StopSignal};
+    let mut bench = Bench::new();
+    let spec = item("");
+    bench.apply(&spec).ok();
+    bench.world.remove("sim_item", |_| true);
+    let options = PlanOptions { refresh_only: true, ..PlanOptions::default() };
+    let calls = bench.world.mutating_calls();
+    bench.run(Some(crate::support::parse(&spec)), &options, &StopSignal::default()).ok();
+    assert_eq!(bench.world.mutating_calls(), calls);
+    assert!(bench.state().objects.is_empty());
+    bench.apply(&spec).ok().at("done Create sim_item.a");
+}

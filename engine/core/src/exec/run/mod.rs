@@ -26,6 +26,7 @@ use crate::graph::build::{self, Extent, Node, Piece};
 use crate::plan::planner::{ChangeKey, PendingRead, Planner};
 use crate::plan::{Change, ChangeAction};
 use crate::state::{BeginOp, MadeOp, Object, ObjectId, OpId, RecipeId, Record, Store, StoreError};
+use futures::FutureExt;
 use futures::channel::mpsc;
 use futures::future::{Either, LocalBoxFuture, select};
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -191,6 +192,9 @@ impl Run<'_> {
             // Everything else that has come in meanwhile joins the same group.
             while let Ok(message) = self.receiver.try_recv() {
                 self.message(message);
+            }
+            while let Some(Some(finished)) = self.futures.next().now_or_never() {
+                self.finished(finished);
             }
         }
     }
