@@ -73,6 +73,7 @@ pub async fn plan(
         planner.remove_unwanted();
         planner.deposed();
     }
+    planner.check_replace();
     planner.rules();
     planner.checks();
     planner.outputs(&mut plan, options);
@@ -274,6 +275,21 @@ impl Planner {
         found
     }
 
+    /// `-replace` must name something.
+    fn check_replace(&mut self) {
+        for address in self.options.replace.clone() {
+            let is_there = self.state.current.contains_key(&address)
+                || self.changes.contains_key(&(address.clone(), None));
+            if !is_there {
+                self.diagnostics.push(
+                    Diagnostic::error("G1062", "Nothing has this address").detail(format!(
+                        "-replace={address} names no instance of the stack or of its state."
+                    )),
+                );
+            }
+        }
+    }
+
     /// Objects that this plan looks at.
     fn wanted_objects(&self) -> BTreeSet<ObjectId> {
         let is_in = |o: &Object| {
@@ -349,16 +365,17 @@ impl Planner {
                 !self.is_targeted()
                     || self.options.targets.iter().any(|t| names(t, &block_of(&o.address.resource)))
             })
-            .filter(|o| !self.left_out_of_destroy(o))
             .map(|o| o.id.clone())
             .collect();
+        let stays = self.stays_at_destroy();
+        chosen.retain(|id| !stays.contains(id));
         // What depends on something that goes, goes too.
         loop {
             let more: Vec<ObjectId> = self
                 .state
                 .objects
                 .values()
-                .filter(|o| !chosen.contains(&o.id))
+                .filter(|o| !chosen.contains(&o.id) && !stays.contains(&o.id))
                 .filter(|o| o.dependencies.iter().chain(&o.host).any(|d| chosen.contains(d)))
                 .map(|o| o.id.clone())
                 .collect();
@@ -375,9 +392,20 @@ impl Planner {
         self.deposed();
     }
 
-    fn left_out_of_destroy(&self, object: &Object) -> bool {
-        let block = block_of(&object.address.resource);
-        self.options.excludes.iter().any(|t| names(t, &block))
+    /// What `-exclude` keeps at a destroy: what it names, and all that this needs.
+    fn stays_at_destroy(&self) -> BTreeSet<ObjectId> {
+        let objects = &self.state.objects;
+        let is_named = |o: &&Object| {
+            let block = block_of(&o.address.resource);
+            self.options.excludes.iter().any(|t| names(t, &block))
+        };
+        let mut open: Vec<ObjectId> = objects.values().filter(is_named).map(|o| o.id.clone()).collect();
+        let mut stays = BTreeSet::new();
+        while let Some(id) = open.pop() {
+            let Some(object) = objects.get(&id).filter(|_| stays.insert(id)) else { continue };
+            open.extend(object.dependencies.iter().chain(&object.host).cloned());
+        }
+        stays
     }
 
     fn remove_unwanted(&mut self) {
@@ -412,7 +440,11 @@ impl Planner {
         let mut change = self.removal(&object, reason);
         if let Some(removed) = self.removed_block(address) {
             if removed.destroy {
-                change.prevent_destroy = false
+                change.prevent_destroy = false;
+                change.on_destroy = OnDestroy::Delete;
+                if change.reason != Reason::Gone {
+                    change.action = ChangeAction::Delete;
+                }
             } else {
                 change.action = ChangeAction::Forget
             }
@@ -515,7 +547,7 @@ impl Planner {
 
     fn rules(&mut self) {
         self.drops();
-        self.spread_create_first();
+        self.spread_create_first(&|_| true);
         self.same_keys();
         self.protect();
     }
@@ -547,7 +579,8 @@ impl Planner {
     }
 
     /// Rule 3 and 6: create_before_destroy is contagious to what an object depends on and to what lives on it.
-    fn spread_create_first(&mut self) {
+    /// Turned are those that `may_turn` lets: during an apply, what has not been ordered yet.
+    pub fn spread_create_first(&mut self, may_turn: &dyn Fn(&InstanceAddr) -> bool) {
         loop {
             let first: Vec<Change> = self
                 .changes
@@ -559,7 +592,11 @@ impl Planner {
             for change in &first {
                 let before = self.order.all_before(&block_of(&change.address.resource));
                 let recorded = self.recorded_before(change);
-                for other in self.changes.values().filter(|c| c.action == ChangeAction::Replace) {
+                for other in self
+                    .changes
+                    .values()
+                    .filter(|c| c.action == ChangeAction::Replace && may_turn(&c.address))
+                {
                     let is_before = before.contains(&block_of(&other.address.resource))
                         && planner::shares_keys(
                             &other.address.resource.module,

@@ -26,9 +26,9 @@ impl Rng {
 }
 
 /// Two generations of one stack.
-struct Generated {
-    first: String,
-    second: String,
+pub(crate) struct Generated {
+    pub(crate) first: String,
+    pub(crate) second: String,
 }
 
 #[derive(Clone)]
@@ -53,7 +53,7 @@ struct Cloud {
     map: bool,
 }
 
-fn generate(seed: u64) -> Generated {
+pub(crate) fn generate(seed: u64) -> Generated {
     let mut rng = Rng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let mut items: Vec<Item> = Vec::new();
     for i in 0..2 + rng.next(9) {

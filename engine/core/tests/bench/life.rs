@@ -2,7 +2,7 @@
 
 use crate::support::{Bench, changes};
 
-const STACK: &str = r#"
+pub(crate) const STACK: &str = r#"
 resource:
   sim_role:
     r: { name: role }
@@ -65,7 +65,7 @@ fn item(name: &str, body: &str) -> String {
     format!("    {name}: {{ {body} }}\n")
 }
 
-fn items(lines: &[(&str, &str)]) -> String {
+pub(crate) fn items(lines: &[(&str, &str)]) -> String {
     let body: String = lines.iter().map(|(n, b)| item(n, b)).collect();
     format!("resource:\n  sim_item:\n{body}")
 }
@@ -168,7 +168,7 @@ resource:
     assert_eq!(bench.world.contents(), Vec::<String>::new());
 }
 
-fn hosted(host: &str) -> String {
+pub(crate) fn hosted(host: &str) -> String {
     format!(
         r#"
 resource:

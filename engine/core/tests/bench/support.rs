@@ -1,5 +1,6 @@
 //! The test bench: a spec in, a plan or a world out, in virtual time.
 
+use futures::future::{Either, select};
 use groma_engine::config::Config;
 use groma_engine::config::load::{LoadRequest, MemoryFiles, load};
 use groma_engine::event::{Event, EventKind, EventSink};
@@ -16,6 +17,7 @@ use groma_types::{SourceMap, Timestamp};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 #[derive(Default)]
 pub(crate) struct Recorder(pub(crate) Mutex<Vec<Event>>);
@@ -33,6 +35,8 @@ pub(crate) struct Bench {
     pub(crate) events: Arc<Recorder>,
     pub(crate) approve: ApproveDeferred,
     pub(crate) parallelism: Option<usize>,
+    /// Stop signals of the next runs: after how long, and how urgent.
+    pub(crate) stops: Vec<(Duration, u8)>,
 }
 
 /// How a command ended.
@@ -60,6 +64,7 @@ impl Bench {
             events: Arc::default(),
             approve: ApproveDeferred::default(),
             parallelism: None,
+            stops: Vec::new(),
         }
     }
 
@@ -118,6 +123,52 @@ impl Bench {
         self.run(spec.map(parse), &options, &StopSignal::default())
     }
 
+    /// Runs with options and says how it went.
+    pub(crate) fn with_options(&mut self, spec: &str, options: &PlanOptions) -> Outcome {
+        self.run(Some(parse(spec)), options, &StopSignal::default())
+    }
+
+    /// Applies until nothing is left to do.
+    #[track_caller]
+    pub(crate) fn converges(&mut self, spec: &str) {
+        for _ in 0..6 {
+            let run = self.apply(spec);
+            self.sound();
+            if run.ended == Some(Ended::Done) && run.empty {
+                return;
+            }
+        }
+        panic!("it does not converge: {:#?}", self.apply(spec));
+    }
+
+    /// The state holds exactly what exists; nothing is twice, nothing is left behind.
+    #[track_caller]
+    pub(crate) fn sound(&self) {
+        assert_eq!(self.world.doubles(), Vec::new(), "made twice");
+        assert_eq!(self.world.leaks(), Vec::new(), "left behind");
+        let id =
+            |kind: &str, v: &groma_types::Value| format!("{kind} {}", v.str_attr("id").unwrap_or_default());
+        let state = self.state();
+        let mut known: Vec<String> =
+            state.objects.values().map(|o| id(&o.address.resource.kind, &o.attributes)).collect();
+        let in_doubt = state.in_doubt().count();
+        let objects = self.world.objects();
+        let mut real: Vec<String> =
+            objects.iter().filter(|o| o.effect_of.is_none()).map(|o| id(&o.kind, &o.attributes)).collect();
+        known.sort();
+        real.sort();
+        if in_doubt == 0 {
+            assert_eq!(known, real, "the state holds exactly what exists");
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn destroyed(&mut self, spec: Option<&str>) {
+        self.destroy(spec).ok();
+        assert_eq!(self.world.contents(), Vec::<String>::new());
+        assert!(self.state().is_empty(), "{:#?}", self.state());
+    }
+
     pub(crate) fn run(
         &mut self,
         spec: Option<Arc<Config>>,
@@ -130,7 +181,7 @@ impl Bench {
         let apply = ApplyOptions { approve_deferred: self.approve, parallelism: self.parallelism };
         let mut store = self.store.clone();
         let clock = self.clock.clone();
-        let result = block_on(&clock, async {
+        let main = async {
             let mut diagnostics = match facade::settle(&mut store, &host, &emitter, stop).await {
                 Ok(d) => texts(&d),
                 Err(_) => return (None, Vec::new(), Vec::new(), false),
@@ -148,6 +199,20 @@ impl Bench {
                     (Some(outcome.ended), shown, diagnostics, empty)
                 }
                 Err(_) => (None, shown, diagnostics, empty),
+            }
+        };
+        let stops = self.stops.clone();
+        let raises = async {
+            for (after, level) in stops {
+                clock.sleep(after).await;
+                stop.raise(level);
+            }
+            std::future::pending::<()>().await;
+        };
+        let result = block_on(&clock, async {
+            match select(Box::pin(main), Box::pin(raises)).await {
+                Either::Left((result, _)) => result,
+                Either::Right(_) => unreachable!("the raising never ends"),
             }
         });
         let broken = verify::verify(&self.state());
@@ -179,7 +244,15 @@ impl Outcome {
 }
 
 pub(crate) fn parse(text: &str) -> Arc<Config> {
-    let files = MemoryFiles::new([("stack/main.yaml", text)]);
+    // A line `--- file: NAME` starts another file.
+    let mut parts = text.split("--- file: ");
+    let first = ("stack/main.yaml".to_string(), parts.next().unwrap_or_default().to_string());
+    let rest = parts.map(|part| {
+        let (name, text) = part.split_once('\n').unwrap();
+        (format!("stack/{}", name.trim()), text.to_string())
+    });
+    let files: Vec<(String, String)> = std::iter::once(first).chain(rest).collect();
+    let files = MemoryFiles::new(files.iter().map(|(n, t)| (n.as_str(), t.as_str())));
     let (config, sources, diagnostics) = load(LoadRequest { path: Path::new("stack"), files: &files });
     assert!(!diagnostics.has_errors(), "{}", show(&sources, &texts(&diagnostics)));
     Arc::new(config.unwrap())

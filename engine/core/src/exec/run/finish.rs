@@ -201,7 +201,12 @@ impl Run<'_> {
             // It stays open: the next run looks for it before anything else.
             (Action::Create, None) if is_lost => {}
             (Action::Update, _)
-                if running.made.is_some() || is_lost || error.kind == ErrorKind::Unconverged =>
+                if running.made.is_some()
+                    || is_lost
+                    || matches!(
+                        error.kind,
+                        ErrorKind::Unconverged | ErrorKind::Tainted | ErrorKind::TimedOut
+                    ) =>
             {
                 if let Some(prior) = &running.prior {
                     let status = self.bad_status(error);

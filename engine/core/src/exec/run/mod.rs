@@ -165,6 +165,9 @@ impl Run<'_> {
     async fn drive(&mut self) -> Result<(), StoreError> {
         let stop = self.stop.clone();
         loop {
+            if stop.level() > 0 {
+                self.sched.stop();
+            }
             // CAUTION: no early exit between starting and flushing, but by the flush's own failure.
             while let Some(node) = self.sched.next() {
                 self.start(node).await;

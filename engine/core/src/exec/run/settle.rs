@@ -157,11 +157,26 @@ impl Run<'_> {
             self.outgoing.insert(key.clone(), object.clone());
         }
         self.settled_value(address, change.planned.clone());
-        self.approved.insert(key.clone(), change.clone());
-        self.planner.changes.insert(key, change);
+        self.planner.changes.insert(key.clone(), change);
         let from = BTreeSet::from([block_of(&address.resource)]);
         let after = self.planner.order.after(&from);
-        let planned = self.faults(|p| Box::pin(async move { p.plan_blocks(&after).await })).await;
+        let ordered: BTreeSet<InstanceAddr> = self
+            .approved
+            .iter()
+            .filter(|(k, c)| c.action.is_replace() && k.0 != *address)
+            .map(|(k, _)| k.0.clone())
+            .collect();
+        let planned = self
+            .faults(|p| {
+                Box::pin(async move {
+                    p.plan_blocks(&after).await;
+                    p.spread_create_first(&|a| !ordered.contains(a));
+                })
+            })
+            .await;
+        if let Some(change) = self.planner.changes.get(&key) {
+            self.approved.insert(key.clone(), change.clone());
+        }
         if planned.is_err() {
             self.summary.failed += 1;
             return self.finish(id, Outcome::Failed);
@@ -283,9 +298,13 @@ impl Run<'_> {
                 let identity = Identity { token, owner_mark };
                 Request::Create { planned, config, identity, timeouts, begun: now }
             }
-            Some(object) => {
-                let (seen, private) = self.seen(object);
+            Some(object_of) => {
+                let (seen, private) = self.seen(object_of);
                 let prior = seen.resolve().map_err(unresolved)?;
+                if change.reason == Reason::Resume {
+                    let object = groma_provider::Object { attributes: prior, private };
+                    return Ok((Request::Resume { object, timeouts }, begin, Some(object_of.clone())));
+                }
                 Request::Update { prior, private, planned, config, owner_mark, token, timeouts }
             }
         };

@@ -119,7 +119,7 @@ impl Planner {
                 return None;
             }
         };
-        let change = self.change_of(
+        let mut change = self.change_of(
             address,
             resource,
             provider_addr,
@@ -131,6 +131,13 @@ impl Planner {
             settings,
             &schema,
         );
+        if change.action == ChangeAction::NoOp
+            && self.state.at(address).is_some_and(|o| !as_new && matches!(o.status, Status::Unconverged(_)))
+        {
+            // It has what was asked for, but nobody has seen it ready.
+            change.action = ChangeAction::Update;
+            change.reason = Reason::Resume;
+        }
         Some((change, config))
     }
 
