@@ -3,5 +3,6 @@
 mod bad_input;
 mod kit;
 mod sandbox;
+mod saved_plans;
 mod surface;
 mod tidy;

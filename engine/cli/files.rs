@@ -1,7 +1,8 @@
-//! Files as functions of the language see them (`file`, `templatefile`, `fileset`, …).
+//! Files as functions of the language see them (`file`, `templatefile`, `fileset`, …), and those that hold saved plans.
 
 use groma_lang::eval::FunctionHost;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The machine's files, relative paths from the folder that the command runs in.
@@ -26,7 +27,7 @@ impl FunctionHost for RealFiles {
         match fs::metadata(&at) {
             Ok(meta) if meta.is_dir() => Err(format!("{path} is a folder, not a file")),
             Ok(_) => Ok(true),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(e) => Err(format!("{path}: {e}")),
         }
     }
@@ -50,7 +51,7 @@ impl FunctionHost for RealFiles {
     }
 }
 
-fn walk(top: &Path, dir: &Path, found: &mut Vec<String>) -> std::io::Result<()> {
+fn walk(top: &Path, dir: &Path, found: &mut Vec<String>) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let path = entry.path();
@@ -64,4 +65,34 @@ fn walk(top: &Path, dir: &Path, found: &mut Vec<String>) -> std::io::Result<()> 
         }
     }
     Ok(())
+}
+
+/// Reads a whole file; `None` if it is not there.
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts a file in its place as a whole, closed to others: nobody sees half of it, and a failure leaves what was there.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".new-{}", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    });
+    if written.is_err() {
+        // What failed is told; that its rest can't be removed either adds nothing.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
 }

@@ -39,6 +39,7 @@ pub(crate) struct Cloud {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) registry: Registry,
     sandbox: Option<Running>,
+    workspace: String,
 }
 
 impl Session {
@@ -109,7 +110,8 @@ impl Session {
     pub(crate) fn cloud(&self, stack: &Stack) -> Result<Cloud, Exit> {
         if !self.global.sandbox {
             let registry = providers::registry(None, &self.settings);
-            return Ok(Cloud { clock: Arc::new(WallClock), registry, sandbox: None });
+            let workspace = stack.workspace.clone();
+            return Ok(Cloud { clock: Arc::new(WallClock), registry, sandbox: None, workspace });
         }
         let failed = |why: String| {
             self.refuse(
@@ -131,6 +133,7 @@ impl Session {
             clock: Arc::new(SandboxClock(clock)),
             registry: providers::registry(Some(&running), &self.settings),
             sandbox: Some(running),
+            workspace: stack.workspace.clone(),
         })
     }
 
@@ -140,6 +143,7 @@ impl Session {
             clock: Arc::new(WallClock),
             registry: providers::registry(None, &self.settings),
             sandbox: None,
+            workspace: self.settings.workspace().to_string(),
         }
     }
 
@@ -161,7 +165,7 @@ impl Session {
             },
             files: Arc::new(self.files()),
             cwd: self.cwd.to_string_lossy().into_owned(),
-            workspace: self.settings.workspace().to_string(),
+            workspace: cloud.workspace.clone(),
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct Stack {
     /// `.groma`, or `.groma/<stem>` for a one-file stack.
     own: PathBuf,
     sandbox: bool,
-    workspace: String,
+    pub(crate) workspace: String,
 }
 
 /// What a path given by the user is.
@@ -27,11 +27,15 @@ pub(crate) enum Operand {
     SavedPlan(PathBuf),
 }
 
+/// Whether a path is named like a file of a spec, or of its variables.
+pub(crate) fn is_named_like_spec(path: &Path) -> bool {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    [".yaml", ".yml", ".json", ".tf", ".tfvars"].iter().any(|end| name.ends_with(end))
+}
+
 /// Tells a stack from a saved plan: a saved plan is a file that no spec file's ending has.
 pub(crate) fn operand(path: &Path) -> Operand {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let is_spec = [".yaml", ".yml", ".json", ".tf"].iter().any(|end| name.ends_with(end));
-    match path.is_file() && !is_spec {
+    match path.is_file() && !is_named_like_spec(path) {
         true => Operand::SavedPlan(path.to_path_buf()),
         false => Operand::Stack(path.to_path_buf()),
     }
@@ -46,25 +50,26 @@ impl Stack {
                 "{workspace:?} can't be a workspace's name: use letters, digits, '-' and '_'"
             ));
         }
-        let of = |root: &Path, own: PathBuf| Stack {
-            path: path.to_path_buf(),
-            root: root.to_path_buf(),
-            own,
-            sandbox,
-            workspace: workspace.to_string(),
-        };
-        if path.is_dir() {
-            return Ok(of(path, path.join(".groma")));
-        }
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let own = parent.join(".groma").join(stem(path));
-        match path.is_file() || own.is_dir() {
-            true => Ok(of(parent, own)),
+        let stack = Stack::at(path, !path.is_dir(), sandbox, workspace);
+        match path.is_dir() || path.is_file() || stack.own.is_dir() {
+            true => Ok(stack),
             false => Err(format!("there is no stack at {}: neither a folder nor a file", path.display())),
         }
+    }
+
+    /// A stack whose kind is known, whether its spec is there or not.
+    pub(crate) fn at(path: &Path, is_file: bool, sandbox: bool, workspace: &str) -> Stack {
+        let (root, own) = if is_file {
+            let parent = match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => Path::new("."),
+            };
+            (parent, parent.join(".groma").join(stem(path)))
+        } else {
+            (path, path.join(".groma"))
+        };
+        let (path, root) = (path.to_path_buf(), root.to_path_buf());
+        Stack { path, root, own, sandbox, workspace: workspace.to_string() }
     }
 
     /// The folder of the state.
@@ -92,7 +97,7 @@ impl Stack {
         format!("{which}, {place}, workspace {}", self.workspace)
     }
 
-    fn is_file(&self) -> bool {
+    pub(crate) fn is_file(&self) -> bool {
         self.own.file_name().is_some_and(|n| n != ".groma")
     }
 

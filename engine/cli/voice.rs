@@ -6,7 +6,7 @@ use crate::render::style::Style;
 use crate::render::{self, diagnostics, output, plan, progress};
 use groma_engine::event::{EventSink, Summary};
 use groma_engine::plan::Plan;
-use groma_engine::state::OutputValue;
+use groma_engine::state::{LocalStore, OutputValue};
 use groma_provider::Clock;
 use groma_types::{Diagnostic, SourceMap};
 use std::collections::BTreeMap;
@@ -59,6 +59,16 @@ impl Voice {
         match self {
             Voice::People { .. } => render::print(&format!("{text}\n")),
             Voice::Machines(_) => {}
+        }
+    }
+
+    /// Tells of the key, if this run has made it.
+    pub(crate) fn key_made(&self, store: &LocalStore) {
+        if let Some(path) = store.key_made() {
+            let path = path.display();
+            self.remark(&format!(
+                "\nSensitive values of this stack are sealed; their key is {path}. Keep a copy of it."
+            ));
         }
     }
 

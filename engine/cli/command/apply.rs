@@ -1,6 +1,7 @@
 //! `groma apply` and `groma destroy`: plan, show, ask, do, report.
 
-use super::plan::{not_built, options, respect_terraform, voice};
+use super::plan::{options, respect_terraform, voice};
+use super::saved;
 use super::spec::{self, Loaded};
 use crate::args::{Allowed, ApplyArgs, Deferred};
 use crate::exit::Exit;
@@ -10,7 +11,9 @@ use crate::session::{Session, duration};
 use crate::stack::{Operand, operand};
 use crate::voice::{Ending, Voice};
 use groma_engine::exec::emit::Emitter;
-use groma_engine::facade::{self, ApplyOptions, ApplyOutcome, ApproveDeferred, Ended, Host, Planned};
+use groma_engine::facade::{
+    self, ApplyOptions, ApplyOutcome, ApproveDeferred, Ended, Host, PlanOptions, Planned, Spec,
+};
 use groma_engine::plan::{ChangeAction, Plan};
 use groma_engine::state::local::LocalStore;
 use groma_engine::state::{Store, StoreError};
@@ -19,10 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) async fn run(session: &Session, args: &ApplyArgs, destroy: bool) -> Result<Exit, Exit> {
-    check_flags(session, args)?;
     if let Some(Operand::SavedPlan(path)) = session.operand().as_deref().map(operand) {
-        return Err(not_built(session, &path.display().to_string(), "saved plans"));
+        return saved::apply(session, args, destroy, &path).await;
     }
+    check_flags(session, args)?;
     let voice = voice(session, args.flags.json);
     let stack = session.stack()?;
     let offline = session.offline();
@@ -35,8 +38,17 @@ pub(crate) async fn run(session: &Session, args: &ApplyArgs, destroy: bool) -> R
     let cloud = session.cloud(&stack)?;
     voice.set_clock(&cloud.clock);
     let host = session.host(&cloud, voice.sink());
-    let run = Run { session, args, voice: &voice, sources: &loaded.sources, emitter: host.emitter() };
-    run.settle(&mut store, &host).await?;
+    let run = Run {
+        session,
+        args,
+        voice: &voice,
+        sources: &loaded.sources,
+        emitter: host.emitter(),
+        host: &host,
+        spec: loaded.config.clone(),
+        options: &options,
+    };
+    run.settle(&mut store).await?;
 
     let state = store.load();
     let planned = facade::plan(loaded.config.clone(), &options, &state, &host, &run.emitter).await;
@@ -53,18 +65,21 @@ pub(crate) async fn run(session: &Session, args: &ApplyArgs, destroy: bool) -> R
 }
 
 /// What an apply carries from its beginning to its end.
-struct Run<'a> {
-    session: &'a Session,
-    args: &'a ApplyArgs,
-    voice: &'a Voice,
-    sources: &'a SourceMap,
-    emitter: Arc<Emitter>,
+pub(crate) struct Run<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) args: &'a ApplyArgs,
+    pub(crate) voice: &'a Voice,
+    pub(crate) sources: &'a SourceMap,
+    pub(crate) emitter: Arc<Emitter>,
+    pub(crate) host: &'a Host,
+    pub(crate) spec: Spec,
+    pub(crate) options: &'a PlanOptions,
 }
 
 impl Run<'_> {
     /// Finds out what became of the operations that an earlier run left open.
-    async fn settle(&self, store: &mut LocalStore, host: &Host) -> Result<(), Exit> {
-        let settled = facade::settle(store, host, &self.emitter, &self.session.stop).await;
+    pub(crate) async fn settle(&self, store: &mut LocalStore) -> Result<(), Exit> {
+        let settled = facade::settle(store, self.host, &self.emitter, &self.session.stop).await;
         let found = settled.map_err(|e| self.store_failed(&e))?;
         self.voice.say(found.iter(), self.sources);
         if self.session.stop.level() > 0 {
@@ -73,7 +88,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn apply(&self, planned: Planned, mut store: LocalStore) -> Result<Exit, Exit> {
+    pub(crate) async fn apply(&self, planned: Planned, mut store: LocalStore) -> Result<Exit, Exit> {
         let apply = ApplyOptions {
             approve_deferred: approved(self.args),
             parallelism: self.args.flags.parallelism.and_then(|n| usize::try_from(n).ok()),
@@ -82,6 +97,9 @@ impl Run<'_> {
         let done = facade::apply(planned, &mut store, &apply, &self.emitter, &self.session.stop).await;
         let outcome = done.map_err(|e| self.store_failed(&e))?;
         self.report(&outcome, destroy, &store);
+        if outcome.ended == Ended::Held {
+            self.what_is_left(&outcome).await;
+        }
         if let Err(error) = store.close() {
             render::note_to_stderr(&format!("Warning: the journal was not folded: {error}"));
         }
@@ -90,21 +108,21 @@ impl Run<'_> {
 
     fn report(&self, outcome: &ApplyOutcome, destroy: bool, store: &LocalStore) {
         self.voice.say(outcome.diagnostics.iter(), self.sources);
-        if let Some(path) = store.key_made() {
-            let path = path.display();
-            let text = format!(
-                "\nSensitive values of this stack are sealed; their key is {path}. Keep a copy of it."
-            );
-            self.voice.remark(&text);
-        }
+        self.voice.key_made(store);
         let ending = Ending { destroy, complete: outcome.ended == Ended::Done };
         self.voice.end(&outcome.summary, ending, &outcome.outputs);
-        if outcome.ended == Ended::Held {
-            self.voice.remark(
-                "\nWhat is left needs your approval: run the same command again to see it in full, or with \
-                 -approve-deferred=all.",
-            );
-        }
+    }
+
+    /// What was held, planned anew on what is there now: this is to be approved.
+    async fn what_is_left(&self, outcome: &ApplyOutcome) {
+        self.voice.remark("\nWhat is left goes beyond what was approved. It is:\n");
+        let spec = self.spec.clone();
+        let mut left = facade::plan(spec, self.options, &outcome.state, self.host, &self.emitter).await;
+        // The calls of the whole run are counted by its emitter; they say nothing of this plan.
+        left.plan.calls.clear();
+        self.voice.say(left.plan.diagnostics.iter(), self.sources);
+        self.voice.plan(&left.plan, Around { quiet: true });
+        self.voice.remark("\nTo approve it, run the command again, or with -approve-deferred=all.");
     }
 
     /// The journal can't be written: no call left after that.
@@ -130,7 +148,7 @@ fn check_flags(session: &Session, args: &ApplyArgs) -> Result<(), Exit> {
     Ok(())
 }
 
-fn patience(session: &Session, text: &str) -> Result<Duration, Exit> {
+pub(crate) fn patience(session: &Session, text: &str) -> Result<Duration, Exit> {
     duration(text).ok_or_else(|| {
         let why = format!("{} is no duration", render::text::quote(text));
         session.refuse("G2032", "-lock-timeout can't be read", &why, "write it as 30s, 5m or 1h30m")
@@ -187,7 +205,7 @@ fn approved(args: &ApplyArgs) -> ApproveDeferred {
 }
 
 /// `-max-deletes` and `-allow`.
-fn gates(session: &Session, args: &ApplyArgs, plan: &Plan) -> Result<(), Exit> {
+pub(crate) fn gates(session: &Session, args: &ApplyArgs, plan: &Plan) -> Result<(), Exit> {
     let deletions = plan.counts().destroy;
     if let Some(most) = args.max_deletes
         && deletions > most

@@ -64,7 +64,7 @@ pub(crate) fn output(session: &Session, args: &OutputArgs) -> Result<Exit, Exit>
 
 pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<Exit, Exit> {
     if let Some(Operand::SavedPlan(path)) = session.operand().as_deref().map(operand) {
-        return super::plan::show_saved(session, &path, args.json);
+        return super::saved::show(session, &path, args.json);
     }
     let state = read(session)?;
     let text = match args.json {

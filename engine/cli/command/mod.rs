@@ -6,6 +6,7 @@ mod graph;
 mod look;
 mod plan;
 mod sandbox;
+mod saved;
 mod spec;
 mod validate;
 

@@ -1,5 +1,6 @@
 //! `groma plan`.
 
+use super::saved;
 use super::spec::{self, Loaded};
 use crate::args::{PlanArgs, PlanFlags};
 use crate::clock::WallClock;
@@ -9,16 +10,13 @@ use crate::session::Session;
 use crate::stack::Stack;
 use crate::voice::Voice;
 use groma_engine::facade::{self, PlanOptions, RefreshMode};
+use groma_engine::plan::file::RecordingFiles;
 use groma_engine::state::State;
-use groma_types::{Diagnostic, SourceMap};
-use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) async fn run(session: &Session, args: &PlanArgs) -> Result<Exit, Exit> {
     let voice = voice(session, args.flags.json);
-    if let Some(out) = &args.out {
-        return Err(not_built(session, &format!("-out={}", out.display()), "saved plans"));
-    }
+    let out = args.out.as_deref().map(|out| saved::target(session, out)).transpose()?;
     let stack = session.stack()?;
     let offline = session.offline();
     let loaded = spec::load_with_inputs(session, &stack, &offline.registry, &args.flags.input);
@@ -28,19 +26,26 @@ pub(crate) async fn run(session: &Session, args: &PlanArgs) -> Result<Exit, Exit
     if !loaded.is_sound() && !is_gone {
         return Err(Exit::Error);
     }
-    let store = session.read_state(&stack)?;
-    let state = store.state();
-    respect_terraform(session, &stack, &args.flags, state)?;
+    let mut store = session.read_state(&stack)?;
+    respect_terraform(session, &stack, &args.flags, store.state())?;
     let cloud = session.cloud(&stack)?;
     voice.set_clock(&cloud.clock);
-    let host = session.host(&cloud, voice.sink());
-    let planned = facade::plan(loaded.config.clone(), &options, state, &host, &host.emitter()).await;
-    let plan = planned.plan;
+    let mut host = session.host(&cloud, voice.sink());
+    let recorded = RecordingFiles::new(host.files.clone());
+    host.files = recorded.clone();
+    let planned = facade::plan(loaded.config.clone(), &options, store.state(), &host, &host.emitter()).await;
+    let plan = &planned.plan;
     voice.say(plan.diagnostics.iter(), &loaded.sources);
     if plan.diagnostics.has_errors() {
         return Err(Exit::Error);
     }
-    voice.plan(&plan, Around::default());
+    voice.plan(plan, Around::default());
+    if let Some(out) = &out {
+        saved::write(session, &stack, &planned, &recorded, &mut store, out)?;
+        voice.key_made(&store);
+        let shown = args.out.as_deref().unwrap_or(out).display();
+        voice.remark(&format!("\nThe plan is saved. To do exactly this:\n    groma apply {shown}"));
+    }
     match args.flags.detailed_exitcode && !plan.is_empty() {
         true => Ok(Exit::Changes),
         false => Ok(Exit::Done),
@@ -92,16 +97,4 @@ pub(crate) fn respect_terraform(
     let why = format!("{count} resources are in Terraform's state beside the spec, and none in groma's");
     let help = "-ignore-terraform-state plans without them (taking them over is not built yet)";
     Err(session.refuse("G2024", "Terraform manages this stack", &why, help))
-}
-
-/// Says that something of the design is not there yet.
-pub(crate) fn not_built(session: &Session, what: &str, name: &str) -> Exit {
-    let diagnostic =
-        Diagnostic::error("G2030", "not built yet").detail(format!("{what}: {name} are not built yet"));
-    session.say([&diagnostic], &SourceMap::default());
-    Exit::Error
-}
-
-pub(crate) fn show_saved(session: &Session, path: &Path, _json: bool) -> Result<Exit, Exit> {
-    Err(not_built(session, &path.display().to_string(), "saved plans"))
 }

@@ -7,9 +7,9 @@ use groma_engine::event::{Event, EventKind, EventSink, Summary};
 use groma_engine::plan::{Change, ChangeAction, Plan, Reason};
 use groma_engine::state::OutputValue;
 use groma_provider::Clock;
-use groma_types::{Diagnostic, InstanceAddr, InstanceKey, SourceMap, Timestamp};
+use groma_types::{Cause, Diagnostic, InstanceAddr, InstanceKey, SourceMap, Timestamp};
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 /// Writes events as lines of JSON.
@@ -261,7 +261,7 @@ pub(crate) fn action(action: ChangeAction) -> &'static str {
     }
 }
 
-fn reason(change: &Change) -> Option<&'static str> {
+pub(crate) fn reason(change: &Change) -> Option<&'static str> {
     match change.reason {
         Reason::Configuration | Reason::Destroy => None,
         Reason::CannotUpdate => Some("cannot_update"),
@@ -278,23 +278,24 @@ fn reason(change: &Change) -> Option<&'static str> {
     }
 }
 
+/// What must be known first, a name each.
+pub(crate) fn waits(causes: &BTreeSet<Cause>) -> Vec<String> {
+    let name = |cause: &Cause| match cause {
+        Cause::Node(address) => address.to_string(),
+        Cause::Function(name) => format!("{name}()"),
+    };
+    causes.iter().map(name).collect()
+}
+
 /// A change in the event's shape; what it waits for under our own key.
 fn planned(change: &Change) -> Json {
     let mut json = json!({ "resource": resource(&change.address), "action": action(change.action) });
     if let Some(reason) = reason(change) {
         json["reason"] = reason.into();
     }
-    let waits: Vec<String> = change
-        .waits_for
-        .iter()
-        .map(|cause| match cause {
-            groma_types::Cause::Node(address) => address.to_string(),
-            groma_types::Cause::Function(name) => format!("{name}()"),
-        })
-        .collect();
     json["groma"] = json!({
         "deferred": change.is_deferred(),
-        "waits_for": waits,
+        "waits_for": waits(&change.waits_for),
         "drop": change.action == ChangeAction::Drop,
         "deposed": change.deposed.as_deref(),
     });

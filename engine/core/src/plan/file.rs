@@ -5,7 +5,8 @@
 //! that it was made from. Planning is a function of these, so an apply makes the plan anew from the file and compares
 //! it with what was approved; it is stale only if something of the read set has changed since.
 //!
-//! Sensitive values and the content of read files are sealed; ephemeral variables are not stored and given anew.
+//! Sensitive values and the content of read files are sealed; ephemeral variables are not stored and given anew. A
+//! digest of the whole stands before it, so that a damaged file is told from a sound one.
 
 use super::Change;
 use super::planner::block_of;
@@ -23,21 +24,23 @@ use groma_provider::Object;
 use groma_types::{InstanceAddr, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 const MAGIC: &[u8] = b"groma plan\n";
 const FORMAT: u32 = 1;
+/// Bytes of the digest between the magic and the body.
+const SUM_LEN: usize = 32;
 
 #[derive(Serialize, Deserialize)]
 struct FileDto {
     format: u32,
     groma_version: String,
     at: i64,
-    workspace: String,
-    /// What the state records as its stack's lineage.
-    lineage: String,
-    path: String,
+    origin: OriginDto,
+    shown: (String, String),
+    /// Directory that the command was started in.
+    cwd: String,
     root_dir: String,
     files: Vec<(String, String)>,
     variables: BTreeMap<String, Blob>,
@@ -51,6 +54,14 @@ struct FileDto {
     reads: BTreeMap<String, ReadDto>,
     approved: Vec<ApprovedDto>,
     read_set: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OriginDto {
+    path: String,
+    is_file: bool,
+    workspace: String,
+    mode: String,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -68,6 +79,24 @@ struct ApprovedDto {
     deposed: Option<String>,
     action: String,
     deferred: bool,
+}
+
+/// Where a plan belongs. It is read without a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The stack, absolute: its folder or its one file.
+    pub path: PathBuf,
+    pub is_file: bool,
+    pub workspace: String,
+    /// The command's own word for which cloud it was made for.
+    pub mode: String,
+}
+
+/// The plan as it was shown when it was made, for looking at it without the clouds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    pub text: String,
+    pub json: String,
 }
 
 /// A saved plan, opened.
@@ -189,13 +218,14 @@ impl FunctionHost for RecordingFiles {
 
 // ---- writing -------------------------------------------------------------------------------------------------------
 
-/// Encodes a plan. `path` is the stack as it was named; `files` saw everything that functions read.
+/// Encodes a plan. `files` saw everything that functions read; sensitive values are hidden in what was `shown`.
 ///
 /// # Errors
 /// There is no key to seal with.
 pub fn save(
     planned: &Planned,
-    path: &Path,
+    origin: &Origin,
+    shown: &Shown,
     files: &RecordingFiles,
     keys: &mut Keys,
 ) -> Result<Vec<u8>, FormError> {
@@ -211,9 +241,14 @@ pub fn save(
         format: FORMAT,
         groma_version: env!("CARGO_PKG_VERSION").into(),
         at: planned.plan.at.0,
-        workspace: planner.host.workspace.clone(),
-        lineage: planner.state.lineage.to_string(),
-        path: path.to_string_lossy().into_owned(),
+        origin: OriginDto {
+            path: origin.path.to_string_lossy().into_owned(),
+            is_file: origin.is_file,
+            workspace: origin.workspace.clone(),
+            mode: origin.mode.clone(),
+        },
+        shown: (shown.text.clone(), shown.json.clone()),
+        cwd: planner.host.cwd.clone(),
         root_dir: config.root_dir.to_string_lossy().into_owned(),
         files: config.files.iter().map(|f| (f.name.to_string(), f.text.to_string())).collect(),
         variables: sealed,
@@ -228,9 +263,12 @@ pub fn save(
         approved: planned.plan.changes.iter().map(approved).collect(),
         read_set: read_set(&planned.before, planner),
     };
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend(to_bytes("a plan", &dto)?);
-    Ok(bytes)
+    let body = to_bytes("a plan", &dto)?;
+    Ok([MAGIC, digest(&body).as_ref(), &body].concat())
+}
+
+fn digest(bytes: &[u8]) -> aws_lc_rs::digest::Digest {
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes)
 }
 
 fn save_refreshed(
@@ -299,10 +337,7 @@ fn approved(change: &Change) -> ApprovedDto {
 
 /// Digests of the state's entries that a plan is made from.
 fn read_set(state: &State, planner: &super::planner::Planner) -> BTreeMap<String, String> {
-    let hash = |text: String| {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-        crate::state::seal::hex(digest.as_ref())
-    };
+    let hash = |text: String| crate::state::seal::hex(digest(text.as_bytes()).as_ref());
     // Values with secrets in the clear have no place in a digest that lies open.
     let public = |v: &Value| v.map_deep(&mut |v| if v.marks().sensitive { Value::null(v.ty()) } else { v });
     let mut set = BTreeMap::new();
@@ -329,17 +364,37 @@ pub fn is_plan(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
 
+fn decode(bytes: &[u8]) -> Result<FileDto, SavedPlanError> {
+    let bad = |why: String| SavedPlanError::NotAPlan(why);
+    let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| bad("it does not begin like one".into()))?;
+    let (sum, body) = rest.split_at_checked(SUM_LEN).ok_or_else(|| bad("it is cut off".into()))?;
+    if digest(body).as_ref() != sum {
+        return Err(bad("it is damaged".into()));
+    }
+    let dto: FileDto = from_bytes("a plan", body).map_err(|e| bad(e.to_string()))?;
+    if dto.format != FORMAT {
+        return Err(bad(format!("format {} (this groma reads {FORMAT})", dto.format)));
+    }
+    Ok(dto)
+}
+
+/// Where a saved plan belongs, and how it was shown.
+///
+/// # Errors
+/// It is no saved plan.
+pub fn look(bytes: &[u8]) -> Result<(Origin, Shown), SavedPlanError> {
+    let FileDto { origin, shown: (text, json), .. } = decode(bytes)?;
+    let OriginDto { path, is_file, workspace, mode } = origin;
+    Ok((Origin { path: path.into(), is_file, workspace, mode }, Shown { text, json }))
+}
+
 /// Decodes a saved plan.
 ///
 /// # Errors
 /// It is not one, or what is sealed in it does not open with the key at hand.
 pub fn open(bytes: &[u8], keys: &Keys) -> Result<SavedPlan, SavedPlanError> {
     let bad = |why: String| SavedPlanError::NotAPlan(why);
-    let body = bytes.strip_prefix(MAGIC).ok_or_else(|| bad("it does not begin like one".into()))?;
-    let dto: FileDto = from_bytes("a plan", body).map_err(|e| bad(e.to_string()))?;
-    if dto.format != FORMAT {
-        return Err(bad(format!("format {} (this groma reads {FORMAT})", dto.format)));
-    }
+    let dto = decode(bytes)?;
     let value = |scope: String, blob: &Blob| {
         let (value, lost) = open_value(keys, &scope, &blob.0).map_err(|e| bad(e.to_string()))?;
         if lost.is_empty() {
@@ -399,15 +454,8 @@ fn open_reads(
 }
 
 impl SavedPlan {
-    /// The stack as it was named when the plan was made.
-    pub fn path(&self) -> PathBuf {
-        PathBuf::from(&self.dto.path)
-    }
     pub fn at(&self) -> Timestamp {
         Timestamp(self.dto.at)
-    }
-    pub fn workspace(&self) -> &str {
-        &self.dto.workspace
     }
     pub fn is_destroy(&self) -> bool {
         self.dto.destroy
@@ -418,6 +466,9 @@ impl SavedPlan {
     /// # Errors
     /// The files in the plan do not load.
     pub fn config(&self) -> Result<Config, SavedPlanError> {
+        if self.dto.files.is_empty() {
+            return Ok(Config::empty());
+        }
         let root = PathBuf::from(&self.dto.root_dir);
         let records: Vec<FileRecord> = self
             .dto
@@ -426,12 +477,28 @@ impl SavedPlan {
             .map(|(name, text)| FileRecord { name: name.as_str().into(), text: text.as_str().into() })
             .collect();
         let files = MemoryFiles::of_records(&root, &records);
-        let path = PathBuf::from(&self.dto.path);
-        let path = if path.is_file() || files_has(&records, &root, &path) { path } else { root };
+        let path = if self.dto.origin.is_file { PathBuf::from(&self.dto.origin.path) } else { root };
         let (config, _, diagnostics) = load(LoadRequest { path: &path, files: &files });
         match config {
             Some(config) if !diagnostics.has_errors() => Ok(config),
             _ => Err(SavedPlanError::NotAPlan("its configuration does not load".into())),
+        }
+    }
+
+    /// What was asked of the planner. Of the variables given now only ephemeral ones are taken.
+    pub fn options(&self, given: &BTreeMap<Arc<str>, Value>) -> PlanOptions {
+        let mut variables = self.variables.clone();
+        variables.extend(
+            given.iter().filter(|(_, v)| v.deep_marks().ephemeral).map(|(k, v)| (k.clone(), v.clone())),
+        );
+        PlanOptions {
+            destroy: self.dto.destroy,
+            refresh: RefreshMode::All,
+            refresh_only: self.dto.refresh_only,
+            targets: self.dto.targets.clone(),
+            excludes: self.dto.excludes.clone(),
+            replace: self.dto.replace.iter().filter_map(|a| a.parse().ok()).collect(),
+            variables,
         }
     }
 
@@ -447,20 +514,8 @@ impl SavedPlan {
         emitter: &Arc<Emitter>,
     ) -> Result<Planned, SavedPlanError> {
         let config = Arc::new(self.config()?);
-        let mut variables = self.variables.clone();
-        variables.extend(
-            given.iter().filter(|(_, v)| v.deep_marks().ephemeral).map(|(k, v)| (k.clone(), v.clone())),
-        );
-        let options = PlanOptions {
-            destroy: self.dto.destroy,
-            refresh: RefreshMode::None,
-            refresh_only: self.dto.refresh_only,
-            targets: self.dto.targets.clone(),
-            excludes: self.dto.excludes.clone(),
-            replace: self.dto.replace.iter().filter_map(|a| a.parse().ok()).collect(),
-            variables,
-        };
-        let mut host = host.clone();
+        let options = PlanOptions { refresh: RefreshMode::None, ..self.options(given) };
+        let mut host = Host { cwd: self.dto.cwd.clone(), ..host.clone() };
         let replay = RecordingFiles { inner: host.files.clone(), reads: Mutex::new(self.reads.clone()) };
         host.files = Arc::new(replay);
         let found = whole::Found { refreshed: self.refreshed.clone(), data: self.data.clone() };
@@ -489,8 +544,4 @@ impl SavedPlan {
         let all: std::collections::BTreeSet<_> = was.keys().chain(now.keys()).collect();
         all.into_iter().filter(|k| was.get(*k) != now.get(*k)).map(|k| k.0.clone()).collect()
     }
-}
-
-fn files_has(records: &[FileRecord], root: &Path, path: &Path) -> bool {
-    records.iter().any(|r| root.join(&*r.name) == path)
 }
