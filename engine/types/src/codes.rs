@@ -154,13 +154,15 @@ pub const CODES: &[(&str, &str)] = &[
     ("G2023", "Not an address"),
     ("G2024", "Terraform manages this stack"),
     ("G2025", "The journal can't be written"),
-    ("G2030", "Not built yet"),
     ("G2031", "-json needs -auto-approve"),
     ("G2032", "-lock-timeout can't be read"),
     ("G2033", "There is no spec to destroy by"),
     ("G2034", "The plan is not approved"),
     ("G2040", "Too many deletions"),
     ("G2041", "An action is not allowed"),
+    ("G2050", "The plan can't be saved there"),
+    ("G2051", "The saved plan can't be used"),
+    ("G2052", "A saved plan is applied as it is"),
 ];
 
 /// The title of a code.

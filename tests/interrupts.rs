@@ -1,0 +1,148 @@
+//! Ctrl-C: once to stop in order, twice to leave at once; and runs that stop for approval.
+
+use crate::kit::Stack;
+use serde_json::Value as Json;
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const CLUSTER: &str = "aws_eks_cluster.main";
+const APPLY: &[&str] = &["apply", "-auto-approve", "-json"];
+
+/// An apply that runs, its events as they come.
+struct Running {
+    child: Child,
+    events: Box<dyn Iterator<Item = Json>>,
+    stderr: Lines<BufReader<ChildStderr>>,
+}
+
+impl Running {
+    fn start(stack: &Stack, args: &[&str]) -> Running {
+        let mut command = stack.command(args);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let event = |line: Result<String, _>| serde_json::from_str(&line.expect("a line")).expect("JSON");
+        let stderr = BufReader::new(child.stderr.take().expect("piped")).lines();
+        Running { child, events: Box::new(lines.map(event)), stderr }
+    }
+
+    /// Reads events up to one of this type about an address.
+    fn until(&mut self, kind: &str, address: &str) {
+        let is_it = |e: &Json| e["type"] == kind && e["hook"]["resource"]["addr"] == address;
+        assert!(self.events.any(|e| is_it(&e)), "the run ended before {kind} of {address}");
+    }
+
+    fn interrupt(&self) {
+        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Reads stderr up to a line that begins so: the first signal was taken, a second one is another.
+    fn until_said(&mut self, word: &str) {
+        let said = self.stderr.by_ref().any(|line| line.expect("a line").contains(word));
+        assert!(said, "the run ended before it said {word:?}");
+    }
+
+    /// Reads the rest, and gives the exit code.
+    fn end(mut self) -> Option<i32> {
+        self.events.by_ref().for_each(drop);
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+fn fastapi() -> Stack {
+    Stack::of_spec("fastapi-eks").env("GROMA_SANDBOX", "1")
+}
+
+fn clusters(stack: &Stack) -> usize {
+    let is_cluster =
+        |json: &Json| json.to_string().contains("CREATING") || json.to_string().contains("ACTIVE");
+    let world = stack.world();
+    world.iter().filter(|(key, value)| key.contains("cluster/") && is_cluster(value)).count()
+}
+
+/// Calls that create something in EKS.
+fn creations(events: &[Json]) -> Vec<&str> {
+    let calls = events.iter().filter(|e| e["type"] == "call" && e["service"] == "eks");
+    calls.filter_map(|e| e["operation"].as_str()).filter(|o| o.starts_with("Create")).collect()
+}
+
+/// With the clock slow, the cluster would take minutes; the interrupted run leaves it waiting and ends.
+#[test]
+fn the_first_interrupt_leaves_what_waits_and_the_next_run_goes_on() {
+    let stack = fastapi();
+    let mut run = Running::start(&stack, &["apply", "-auto-approve", "-json", "-sandbox-speed=20"]);
+    run.until("apply_progress", CLUSTER);
+    let asked = Instant::now();
+    run.interrupt();
+    assert_eq!(run.end(), Some(130));
+    assert!(asked.elapsed() < Duration::from_secs(30), "the end took {:?}", asked.elapsed());
+    stack.ok(&["state", "list"]).says(&["aws_eks_cluster.main (waiting)"]);
+    stack.ok(&["state", "verify"]);
+    stack.ok(&["plan"]).says(&["an earlier run left it waiting"]);
+
+    // The world stays; its clock may run faster now.
+    stack.ok(&["sandbox", "stop"]);
+    let events = stack.ok(APPLY).events();
+    assert_eq!(creations(&events), ["CreateNodegroup"]);
+    assert_eq!(stack.ok(&["state", "list"]).stdout.lines().count(), 10);
+    stack.ok(&["plan", "-detailed-exitcode"]).says(&["No changes."]);
+    stack.ok(&["destroy", "-auto-approve"]);
+}
+
+/// A request that hangs holds the first interrupt up, and the second one leaves it.
+#[test]
+#[ignore = "slow tier: a whole apply and destroy"]
+fn the_second_interrupt_leaves_at_once_and_nothing_is_made_twice() {
+    let stack = fastapi();
+    let fault = "-fault=eks.CreateCluster: slow 20000";
+    let mut run = Running::start(&stack, &["apply", "-auto-approve", "-json", fault]);
+    run.until("apply_start", CLUSTER);
+    let asked = Instant::now();
+    run.interrupt();
+    run.until_said("Stopping:");
+    run.interrupt();
+    assert_eq!(run.end(), Some(130));
+    assert!(asked.elapsed() < Duration::from_secs(15), "the end took {:?}", asked.elapsed());
+    stack.ok(&["state", "verify"]);
+    stack.ok(&["sandbox", "fault", "clear"]);
+    stack.ok(APPLY);
+    assert_eq!(stack.ok(&["state", "list"]).stdout.lines().count(), 10);
+    stack.ok(&["plan", "-detailed-exitcode"]).says(&["No changes."]);
+    stack.ok(&["destroy", "-auto-approve"]);
+    assert_eq!(clusters(&stack), 0);
+}
+
+/// What turns out to be a replacement was not approved: exit code 3, and what is left is shown in full.
+#[test]
+fn what_goes_beyond_the_plan_is_held_and_shown() {
+    let spec = "variable: {v: {default: one}}\nresource:\n  terraform_data:\n    a: {input: '${var.v}'}\n    \
+                b: {triggers_replace: '${terraform_data.a.output}'}\n";
+    let stack = Stack::new().file("main.yaml", spec);
+    stack.ok(&["apply", "-auto-approve"]);
+    let held = stack.run(&["apply", "-auto-approve", "-var=v=two", "-approve-deferred=none"]);
+    held.must(3).says(&["What is left", "terraform_data.b", "will be replaced", "-approve-deferred=all"]);
+    stack.ok(&["apply", "-auto-approve", "-var=v=two"]);
+    stack.ok(&["plan", "-detailed-exitcode", "-var=v=two"]);
+}
+
+/// An open operation outside of `-target` is not touched.
+#[test]
+#[ignore = "slow tier: a whole apply and destroy"]
+fn a_target_leaves_open_operations_of_others_alone() {
+    let stack = fastapi();
+    let mut run = Running::start(&stack, &["apply", "-auto-approve", "-json", "-sandbox-speed=20"]);
+    run.until("apply_progress", CLUSTER);
+    run.interrupt();
+    assert_eq!(run.end(), Some(130));
+    let out = stack.ok(&["apply", "-auto-approve", "-json", "-target=aws_iam_role.eks_node"]);
+    let events = out.events();
+    let waits = events.iter().filter(|e| e["hook"]["resource"]["addr"] == CLUSTER).count();
+    assert_eq!(waits, 0, "{}", out.all());
+    stack.ok(&["state", "list"]).says(&["aws_eks_cluster.main (waiting)"]);
+    stack.ok(&["sandbox", "stop"]);
+    stack.ok(APPLY);
+    stack.ok(&["plan", "-detailed-exitcode"]).says(&["No changes."]);
+    stack.ok(&["destroy", "-auto-approve"]);
+}
