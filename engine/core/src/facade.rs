@@ -20,6 +20,12 @@ pub struct Registry {
     pub providers: BTreeMap<Arc<str>, Arc<dyn Provider>>,
 }
 
+impl crate::config::check::Schemas for Registry {
+    fn provider(&self, name: &str) -> Option<&groma_types::schema::ProviderSchema> {
+        self.providers.get(name).map(|p| p.schema())
+    }
+}
+
 /// What a run takes from outside.
 #[derive(Clone)]
 pub struct Host {

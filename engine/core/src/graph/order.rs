@@ -4,9 +4,10 @@
 //! Made once per configuration. A block stops at the resource blocks that it reaches; provider configurations are
 //! apart, since they are nodes of their own.
 
-use crate::config::{BlockId, Config, Expansion, Module, ModulePath, ResourceBlock, body, targets};
+use crate::config::check::{self, BlockGraph, Item, ItemId};
+use crate::config::{BlockId, Config, ModulePath, body, targets};
 use crate::facade::Registry;
-use groma_lang::expr::{Expr, Reference};
+use groma_lang::expr::Reference;
 use groma_types::Mode;
 use groma_types::schema::{KindSchema, Relation};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,43 +46,32 @@ pub struct Order {
     pub access: Vec<(Block, ProviderKey)>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Item {
-    Local(ModulePath, Arc<str>),
-    Variable(ModulePath, Arc<str>),
-    Output(ModulePath, Arc<str>),
-    Call(ModulePath, Arc<str>),
-    Resource(Block),
-}
-
 struct Builder<'a> {
     config: &'a Config,
     registry: &'a Registry,
-    memo: BTreeMap<Item, BTreeSet<Block>>,
-    active: BTreeSet<Item>,
+    graph: BlockGraph,
+    memo: BTreeMap<ItemId, BTreeSet<Block>>,
+    active: BTreeSet<ItemId>,
 }
 
 /// Builds the order. The configuration has passed `check`, so it has no cycle.
 pub fn build(config: &Config, registry: &Registry) -> Order {
-    let mut builder = Builder { config, registry, memo: BTreeMap::new(), active: BTreeSet::new() };
+    let graph = check::dependencies(config, registry);
+    let mut builder = Builder { config, registry, graph, memo: BTreeMap::new(), active: BTreeSet::new() };
     let mut order = Order::default();
     for (path, module) in &config.modules {
-        for provider in &module.providers {
-            let key = (path.clone(), provider.name.clone(), provider.alias.clone());
-            builder.provider(&mut order, module, provider, &key);
+        for (index, provider) in module.providers.iter().enumerate() {
+            builder.provider(&mut order, path, index, provider);
         }
         for resource in module.resources.values() {
             let block = (path.clone(), resource.id.clone());
-            let refs = builder.resource_refs(module, resource);
-            let mut reach = builder.blocks(path, &refs);
-            reach.extend(builder.calls_above(path));
+            let mut reach = builder.direct(&item_of(&block));
             reach.remove(&block);
             order.reach.insert(block.clone(), reach);
             let found = targets::provider_for(config, path, &resource.provider);
             let named = found.block.and_then(|i| config.modules.get(&found.module)?.providers.get(i));
             let alias = named.map_or(resource.provider.alias.clone(), |p| p.alias.clone());
-            let name = named.map_or(resource.provider.name.clone(), |p| p.name.clone());
-            order.provider_of.insert(block, (found.module, name, alias));
+            order.provider_of.insert(block, (found.module, found.provider, alias));
         }
     }
     builder.infer(&mut order);
@@ -89,55 +79,27 @@ pub fn build(config: &Config, registry: &Registry) -> Order {
     order
 }
 
-impl Builder<'_> {
-    fn schema(&self, id: &BlockId, provider: &str) -> Option<&KindSchema> {
-        let schema = self.registry.providers.get(provider)?.schema();
-        match id.mode {
-            Mode::Managed => schema.resources.get(&id.kind),
-            Mode::Data => schema.data.get(&id.kind),
-            Mode::Ephemeral => schema.ephemeral.get(&id.kind),
-        }
-    }
+fn item_of(block: &Block) -> ItemId {
+    ItemId { module: block.0.clone(), item: Item::Resource(block.1.clone()) }
+}
 
-    fn resource_refs(&self, _module: &Module, resource: &ResourceBlock) -> Vec<Reference> {
-        let mut refs = match self.schema(&resource.id, &resource.provider.name) {
-            Some(schema) => body::references(&resource.body, &schema.block),
-            None => Vec::new(),
-        };
-        refs.extend(expansion_refs(&resource.expansion));
-        refs.extend(resource.depends_on.iter().cloned());
-        let lifecycle = &resource.lifecycle;
-        let exprs = [
-            &lifecycle.create_before_destroy,
-            &lifecycle.prevent_destroy,
-            &lifecycle.on_destroy,
-            &lifecycle.max_instances,
-            &lifecycle.wait,
-        ];
-        refs.extend(exprs.into_iter().flatten().flat_map(Expr::references));
-        refs.extend(resource.timeouts.values().flat_map(Expr::references));
-        refs.extend(resource.provider.key.iter().flat_map(Expr::references));
-        refs.extend(lifecycle.replace_triggered_by.iter().cloned());
-        let rules = lifecycle.preconditions.iter().chain(&lifecycle.postconditions);
-        refs.extend(
-            rules.flat_map(|r| r.condition.references().into_iter().chain(r.error_message.references())),
-        );
-        refs
+impl Builder<'_> {
+    fn schema(&self, block: &Block) -> Option<&KindSchema> {
+        let module = self.config.modules.get(&block.0)?;
+        check::kind_schema(self.config, self.registry, module, module.resources.get(&block.1)?)
     }
 
     fn provider(
         &mut self,
         order: &mut Order,
-        module: &Module,
+        path: &ModulePath,
+        index: usize,
         block: &crate::config::ProviderBlock,
-        key: &ProviderKey,
     ) {
-        let Some(provider) = self.registry.providers.get(&block.name) else { return };
-        let schema = provider.schema();
-        let mut refs = body::references(&block.body, &schema.config);
-        refs.extend(block.for_each.iter().flat_map(Expr::references));
-        refs.extend(block.expect.iter().flat_map(Expr::references));
-        let reach = self.blocks(&key.0, &refs);
+        let name = targets::provider_name(self.config, path, &block.name);
+        let Some(schema) = self.registry.providers.get(&*name).map(|p| p.schema()) else { return };
+        let key = (path.clone(), name, block.alias.clone());
+        let reach = self.direct(&ItemId { module: path.clone(), item: Item::Provider(index) });
         order.provider_reach.insert(key.clone(), reach);
         let address_refs: Vec<Reference> = match &block.hosted_by {
             Some(reference) => vec![reference.clone()],
@@ -149,29 +111,22 @@ impl Builder<'_> {
                 .collect(),
         };
         let mut found = BTreeSet::new();
-        for block in self.blocks(&key.0, &address_refs) {
+        for block in self.blocks(path, &address_refs) {
             self.hosts_through_data(&block, &mut found, 0);
         }
         if !schema.address_args.is_empty() {
-            order.hosts.insert(key.clone(), found.into_iter().collect());
+            order.hosts.insert(key, found.into_iter().collect());
         }
-        let _ = module;
     }
 
     /// A data source that is named by a resource of this stack stands for it.
     fn hosts_through_data(&mut self, block: &Block, found: &mut BTreeSet<Block>, depth: usize) {
-        let Some(resource) = self.config.modules.get(&block.0).and_then(|m| m.resources.get(&block.1)) else {
-            return;
-        };
-        let schema = self.schema(&resource.id, &resource.provider.name);
-        match resource.id.mode {
-            Mode::Managed if schema.is_some_and(|s| s.hosts) => {
+        match block.1.mode {
+            Mode::Managed if self.schema(block).is_some_and(|s| s.hosts) => {
                 found.insert(block.clone());
             }
             Mode::Data if depth < 16 => {
-                let Some(schema) = schema else { return };
-                let refs = body::references(&resource.body, &schema.block);
-                for next in self.blocks(&block.0, &refs) {
+                for next in self.direct(&item_of(block)) {
                     self.hosts_through_data(&next, found, depth + 1);
                 }
             }
@@ -182,77 +137,32 @@ impl Builder<'_> {
     /// Resource blocks that references in a module reach.
     fn blocks(&mut self, path: &ModulePath, refs: &[Reference]) -> BTreeSet<Block> {
         let Some(module) = self.config.modules.get(path) else { return BTreeSet::new() };
-        let mut found = BTreeSet::new();
-        for reference in refs {
-            let Ok(target) = targets::target(module, reference) else { continue };
-            for item in items_of(path, &target, self.config) {
-                found.extend(self.item(&item));
-            }
-        }
-        found
+        let named = check::named(self.config, self.registry, module, refs);
+        named.iter().flat_map(|item| self.reach(item)).collect()
     }
 
-    fn item(&mut self, item: &Item) -> BTreeSet<Block> {
-        if let Item::Resource(block) = item {
-            return BTreeSet::from([block.clone()]);
+    /// Resource blocks that an item reaches; a resource stands for itself.
+    fn reach(&mut self, id: &ItemId) -> BTreeSet<Block> {
+        if let Item::Resource(block) = &id.item {
+            return BTreeSet::from([(id.module.clone(), block.clone())]);
         }
-        if let Some(known) = self.memo.get(item) {
+        if let Some(known) = self.memo.get(id) {
             return known.clone();
         }
-        if !self.active.insert(item.clone()) {
+        if !self.active.insert(id.clone()) {
             return BTreeSet::new();
         }
-        let found = self.item_blocks(item);
-        self.active.remove(item);
-        self.memo.insert(item.clone(), found.clone());
+        let found = self.direct(id);
+        self.active.remove(id);
+        self.memo.insert(id.clone(), found.clone());
         found
     }
 
-    fn item_blocks(&mut self, item: &Item) -> BTreeSet<Block> {
-        let config = self.config;
-        match item {
-            Item::Resource(block) => BTreeSet::from([block.clone()]),
-            Item::Local(path, name) => {
-                let refs =
-                    config.modules.get(path).and_then(|m| m.locals.get(name)).map(|l| l.value.references());
-                self.blocks(path, &refs.unwrap_or_default())
-            }
-            Item::Output(path, name) => {
-                let Some(output) = config.modules.get(path).and_then(|m| m.outputs.get(name)) else {
-                    return BTreeSet::new();
-                };
-                let mut refs = output.value.references();
-                refs.extend(output.depends_on.iter().cloned());
-                self.blocks(path, &refs)
-            }
-            Item::Variable(path, name) => {
-                let Some((call_name, parent)) = path.split_last() else { return BTreeSet::new() };
-                let parent = parent.to_vec();
-                let call = config.modules.get(&parent).and_then(|m| m.calls.get(call_name));
-                let refs = call.and_then(|c| c.arguments.get(name)).map(Expr::references).unwrap_or_default();
-                let mut found = self.blocks(&parent, &refs);
-                found.extend(self.item(&Item::Call(parent, call_name.clone())));
-                found
-            }
-            Item::Call(path, name) => {
-                let Some(call) = config.modules.get(path).and_then(|m| m.calls.get(name)) else {
-                    return BTreeSet::new();
-                };
-                let mut refs = expansion_refs(&call.expansion);
-                refs.extend(call.depends_on.iter().cloned());
-                let mut found = self.blocks(path, &refs);
-                found.extend(self.calls_above(path));
-                found
-            }
-        }
-    }
-
-    /// What the module calls above a module wait for.
-    fn calls_above(&mut self, path: &ModulePath) -> BTreeSet<Block> {
-        match path.split_last() {
-            None => BTreeSet::new(),
-            Some((name, parent)) => self.item(&Item::Call(parent.to_vec(), name.clone())),
-        }
+    /// Resource blocks that an item's own expressions reach. Provider configurations are nodes of their own.
+    fn direct(&mut self, id: &ItemId) -> BTreeSet<Block> {
+        let edges: Vec<ItemId> = self.graph.of(id).iter().map(|e| e.to.clone()).collect();
+        let through = edges.iter().filter(|e| !matches!(e.item, Item::Provider(_)));
+        through.flat_map(|e| self.reach(e)).collect()
     }
 
     /// Blocks that the top-level argument of a block reaches.
@@ -269,8 +179,7 @@ impl Builder<'_> {
         let blocks: Vec<Block> = order.reach.keys().filter(|b| b.1.mode == Mode::Managed).cloned().collect();
         let mut relations: Vec<(Block, Relation)> = Vec::new();
         for block in &blocks {
-            let provider = order.provider_of.get(block).map(|p| p.1.clone()).unwrap_or_default();
-            let found = self.schema(&block.1, &provider).map(|s| s.relations.clone()).unwrap_or_default();
+            let found = self.schema(block).map(|s| s.relations.clone()).unwrap_or_default();
             relations.extend(found.into_iter().map(|r| (block.clone(), r)));
         }
         let gives: Vec<(Block, bool, BTreeSet<Block>)> = relations
@@ -304,8 +213,7 @@ impl Builder<'_> {
             if !matches!(relation, Relation::GivesCapacity | Relation::GrantsHostAccess) {
                 continue;
             }
-            let provider = order.provider_of.get(giver).map(|p| p.1.clone()).unwrap_or_default();
-            let attached = self.schema(&giver.1, &provider).and_then(|s| s.attached_to.clone());
+            let attached = self.schema(giver).and_then(|s| s.attached_to.clone());
             let Some(attached) = attached else { continue };
             let hosts = self.argument(giver, &attached.arg);
             let on: Vec<ProviderKey> = order
@@ -326,46 +234,6 @@ impl Builder<'_> {
                 }
             }
         }
-    }
-}
-
-fn expansion_refs(expansion: &Expansion) -> Vec<Reference> {
-    match expansion {
-        Expansion::Single => Vec::new(),
-        Expansion::Count(e) | Expansion::ForEach(e) | Expansion::Enabled(e) => e.references(),
-    }
-}
-
-fn items_of(path: &ModulePath, target: &targets::Target, config: &Config) -> Vec<Item> {
-    use targets::Target;
-    match target {
-        Target::Variable(name) => vec![Item::Variable(path.clone(), name.clone())],
-        Target::Local(name) => vec![Item::Local(path.clone(), name.clone())],
-        Target::Resource(id) => vec![Item::Resource((path.clone(), id.clone()))],
-        Target::Module { call, output } => {
-            let child: ModulePath = path.iter().cloned().chain([call.clone()]).collect();
-            let mut items = vec![Item::Call(path.clone(), call.clone())];
-            match output {
-                Some(name) => items.push(Item::Output(child, name.clone())),
-                None => {
-                    let module = config.modules.get(&child);
-                    items.extend(module.into_iter().flat_map(|m| {
-                        m.outputs.keys().map(|n| Item::Output(child.clone(), n.clone())).collect::<Vec<_>>()
-                    }));
-                    // `depends_on: [module.x]` waits for everything inside.
-                    items.extend(config.modules.iter().filter(|(p, _)| p.starts_with(&child)).flat_map(
-                        |(p, m)| {
-                            m.resources
-                                .keys()
-                                .map(|id| Item::Resource((p.clone(), id.clone())))
-                                .collect::<Vec<_>>()
-                        },
-                    ));
-                }
-            }
-            items
-        }
-        Target::Each | Target::Count | Target::Path | Target::Terraform | Target::SelfObject => Vec::new(),
     }
 }
 

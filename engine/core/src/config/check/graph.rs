@@ -56,6 +56,19 @@ pub fn dependencies(config: &Config, schemas: &dyn Schemas) -> BlockGraph {
     builder.graph
 }
 
+/// The items that references in a module name directly.
+pub fn named(
+    config: &Config,
+    schemas: &dyn Schemas,
+    module: &Module,
+    references: &[Reference],
+) -> Vec<ItemId> {
+    let builder = Builder { config, schemas, graph: BlockGraph::default() };
+    let mut edges = Vec::new();
+    builder.references(module, references, false, &mut edges);
+    edges.into_iter().map(|e| e.to).collect()
+}
+
 struct Builder<'a> {
     config: &'a Config,
     schemas: &'a dyn Schemas,

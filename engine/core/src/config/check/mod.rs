@@ -7,7 +7,7 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-pub use graph::{BlockGraph, Edge, Item, ItemId, dependencies};
+pub use graph::{BlockGraph, Edge, Item, ItemId, dependencies, named};
 
 use super::body;
 use super::targets::provider_for;

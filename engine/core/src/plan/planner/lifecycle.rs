@@ -117,7 +117,9 @@ impl Planner {
         if resource.timeouts.is_empty() {
             return Some(None);
         }
-        let provider = resource.provider.name.clone();
+        let module = address.resource.module.path();
+        let provider =
+            crate::config::targets::provider_name(&self.config(), &module, &resource.provider.name);
         let schema = self.schema_of(Mode::Managed, &resource.id.kind, &provider).map(|(_, s)| s.timeouts);
         let mut timeouts = schema.unwrap_or(Timeouts::minutes(10, 10, 10));
         for (operation, expr) in &resource.timeouts {

@@ -1,8 +1,8 @@
 //! Provider configurations: which one a block uses, whether it is known, its recipe and its world.
 
 use super::{Planner, ProviderState, address_of, prefix, shares_keys};
-use crate::config::{ModulePath, ProviderRef, body, targets};
-use crate::pool::{self};
+use crate::config::{Config, ModulePath, ProviderBlock, ProviderRef, body, targets};
+use crate::pool;
 use crate::scope::Place;
 use crate::state::{Recipe, RecipeId};
 use crate::values::Keys;
@@ -46,11 +46,8 @@ impl Planner {
             }
         };
         let block = found.block.and_then(|i| config.modules.get(&found.module)?.providers.get(i));
-        let (name, alias) = match block {
-            Some(b) => (b.name.clone(), b.alias.clone()),
-            None => (reference.name.clone(), reference.alias.clone()),
-        };
-        Some(ProviderAddr { module: owner, name, alias, key })
+        let alias = block.map_or(reference.alias.clone(), |b| b.alias.clone());
+        Some(ProviderAddr { module: owner, name: found.provider, alias, key })
     }
 
     /// The place in which the key of a provider reference is evaluated: the caller's, with the call's own key.
@@ -121,8 +118,7 @@ impl Planner {
         schema: &ProviderSchema,
     ) -> Option<Value> {
         let config = self.config();
-        let module = config.modules.get(&address.module.path())?;
-        let found = module.providers.iter().find(|p| p.name == address.name && p.alias == address.alias);
+        let found = block_at(&config, address);
         let Some(block) = found else {
             // No block: an empty configuration, from the environment.
             return Some(nothing_written(&schema.config));
@@ -227,10 +223,7 @@ impl Planner {
     /// `lifecycle.expect`: the world that it must be, checked before anything is written to it.
     fn expected(&mut self, address: &ProviderAddr, world: &World) -> Result<(), ProviderError> {
         let config = self.config();
-        let block = config
-            .modules
-            .get(&address.module.path())
-            .and_then(|m| m.providers.iter().find(|p| p.name == address.name && p.alias == address.alias));
+        let block = block_at(&config, address);
         let Some(expr) = block.and_then(|b| b.expect.as_ref()) else { return Ok(()) };
         let place = Place { key: address.key.clone(), ..Place::module(address.module.clone()) };
         let (wanted, faults) = self.eval.expr(&self.values, &place, expr);
@@ -250,6 +243,17 @@ impl Planner {
         }
         Ok(())
     }
+}
+
+/// The block that a provider configuration is written in, under whatever local name.
+fn block_at<'a>(config: &'a Config, address: &ProviderAddr) -> Option<&'a ProviderBlock> {
+    let path = address.module.path();
+    config
+        .modules
+        .get(&path)?
+        .providers
+        .iter()
+        .find(|p| targets::provider_name(config, &path, &p.name) == address.name && p.alias == address.alias)
 }
 
 /// The value of a provider block that is not written: everything from the environment.
