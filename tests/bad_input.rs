@@ -152,3 +152,27 @@ fn validate_speaks_terraforms_json() {
     assert!(json["error_count"].as_u64().is_some_and(|n| n > 0));
     assert_eq!(json["diagnostics"][0]["range"]["start"]["line"], 3);
 }
+
+#[test]
+fn files_that_are_no_text_and_links_to_nothing_are_told() {
+    let stack = Stack::new().file("main.yaml", "locals: {}\n");
+    std::fs::write(stack.path().join("b.yaml"), b"locals:\n  b: \"x\xff\xfe\"\n").expect("a file");
+    let out = stack.run(&["validate"]).must(1);
+    assert!(out.stderr.contains("--> b.yaml:2:8"), "{}", out.stderr);
+    #[cfg(unix)]
+    {
+        let stack = Stack::new().file("main.yaml", "locals: {}\n");
+        std::os::unix::fs::symlink("nothing.yaml", stack.path().join("c.yaml")).expect("a link");
+        let out = stack.run(&["validate"]).must(1);
+        assert!(out.stderr.contains("c.yaml: No such file"), "{}", out.stderr);
+    }
+}
+
+#[test]
+fn faults_of_every_stage_come_in_one_run() {
+    let spec = "output:\n  a: { valu: 1 }\nlocals:\n  b: ${nofunc(1)}\n  c: ${local.x}\nresource:\n  terraform_data:\n    a: { lifecycle: { ignore_changes: [inptu] } }\n";
+    let out = Stack::new().file("main.yaml", spec).run(&["validate"]).must(1);
+    for place in ["main.yaml:2:8", "main.yaml:4:8", "main.yaml:5:8", "main.yaml:8:40"] {
+        assert!(out.stderr.contains(place), "no {place} in {}", out.stderr);
+    }
+}

@@ -40,9 +40,11 @@ impl check::Schemas for Schemas<'_> {
 pub(crate) fn load(stack: &Stack, registry: &Registry) -> Loaded {
     let request = load::LoadRequest { path: &stack.path, files: &load::DiskFiles };
     let (config, sources, mut diagnostics) = load::load(request);
+    let is_whole = !diagnostics.has_errors();
     if let Some(config) = &config {
-        diagnostics.extend(check::check(config, &Schemas(registry)));
+        check::check_after(config, &Schemas(registry), &mut diagnostics);
     }
+    let config = config.filter(|_| is_whole);
     Loaded { config: config.map(Arc::new), variables: BTreeMap::new(), sources, diagnostics }
 }
 

@@ -249,7 +249,7 @@ impl<'a> Eval<'a> {
             "can" if call.args.len() == 1 => return self.call_can(expr, call),
             _ => {}
         }
-        let Some(function) = functions::find(&call.name) else { return self.unknown_function(call) };
+        let Some(function) = functions::find(&call.name) else { return self.error(unknown_function(call)) };
         let errors_before = self.diagnostics.len();
         let Some((args, spans)) = self.arguments(expr, call) else {
             return Value::unknown(Type::Dynamic);
@@ -268,7 +268,7 @@ impl<'a> Eval<'a> {
                         }
                         value
                     }
-                    Err(fault) => self.function_error(expr, call, &fault, &spans),
+                    Err(fault) => self.error(function_error(call, expr.span(), &fault, &spans)),
                 }
             }
         }
@@ -313,56 +313,6 @@ impl<'a> Eval<'a> {
             spans.extend(items.iter().map(|_| span));
         }
         Some((Arguments::Values(values), spans))
-    }
-
-    fn unknown_function(&mut self, call: &Call) -> Value {
-        let name = &call.name;
-        if name.starts_with("provider::") {
-            return self.error(
-                Diagnostic::error("G0114", "Unknown provider function")
-                    .detail(format!(
-                        "The function {name:?} is not available: no provider offers functions here."
-                    ))
-                    .at(call.name_span, "not a function"),
-            );
-        }
-        let mut diagnostic = Diagnostic::error("G0114", "Call to unknown function")
-            .detail(format!("There is no function named {name:?}."))
-            .at(call.name_span, "not a function");
-        if let Some(near) = groma_types::diagnostic::nearest(name, functions::names()) {
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-        }
-        self.error(diagnostic)
-    }
-
-    fn function_error(&mut self, expr: &Expr, call: &Call, fault: &FunctionError, spans: &[Span]) -> Value {
-        let name = &call.name;
-        let (summary, detail, span) = match fault.kind {
-            FunctionErrorKind::Argument(i) => (
-                "Invalid function argument",
-                format!("Invalid value for argument {} of {name}: {}.", i + 1, fault.message),
-                spans.get(i).copied().unwrap_or(expr.span()),
-            ),
-            FunctionErrorKind::TooMany(first) => (
-                "Too many function arguments",
-                format!("Function {name:?}: {}.", fault.message),
-                spans.get(first).copied().unwrap_or(expr.span()),
-            ),
-            FunctionErrorKind::NotEnough => (
-                "Not enough function arguments",
-                format!("Function {name:?}: {}.", fault.message),
-                expr.span(),
-            ),
-            FunctionErrorKind::Unknown => {
-                ("Call to unknown function", format!("{}.", fault.message), call.name_span)
-            }
-            FunctionErrorKind::Call => (
-                "Error in function call",
-                format!("Call to function {name:?} failed: {}.", fault.message),
-                expr.span(),
-            ),
-        };
-        self.error(Diagnostic::error("G0114", summary).detail(detail).at(span, "in this call"))
     }
 
     /// Evaluates an argument of `try` or `can`: its value, its errors, and what unknown it looked at.
@@ -421,6 +371,55 @@ impl<'a> Eval<'a> {
 pub(crate) enum Arguments {
     Values(Vec<Value>),
     Unknown(Heritage),
+}
+
+/// What is wrong with a call as far as its text tells.
+pub(crate) fn static_call_fault(call: &Call, whole: Span, spans: &[Span]) -> Option<Diagnostic> {
+    let Some(function) = functions::find(&call.name) else { return Some(unknown_function(call)) };
+    let fault = if call.expand { None } else { function.check_count(call.args.len()).err() };
+    fault.map(|fault| function_error(call, whole, &fault, spans))
+}
+
+fn unknown_function(call: &Call) -> Diagnostic {
+    let name = &call.name;
+    if name.starts_with("provider::") {
+        return Diagnostic::error("G0114", "Unknown provider function")
+            .detail(format!("The function {name:?} is not available: no provider offers functions here."))
+            .at(call.name_span, "not a function");
+    }
+    let mut diagnostic = Diagnostic::error("G0114", "Call to unknown function")
+        .detail(format!("There is no function named {name:?}."))
+        .at(call.name_span, "not a function");
+    if let Some(near) = groma_types::diagnostic::nearest(name, functions::names()) {
+        diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+    }
+    diagnostic
+}
+
+fn function_error(call: &Call, whole: Span, fault: &FunctionError, spans: &[Span]) -> Diagnostic {
+    let name = &call.name;
+    let (summary, detail, span) = match fault.kind {
+        FunctionErrorKind::Argument(i) => (
+            "Invalid function argument",
+            format!("Invalid value for argument {} of {name}: {}.", i + 1, fault.message),
+            spans.get(i).copied().unwrap_or(whole),
+        ),
+        FunctionErrorKind::TooMany(first) => (
+            "Too many function arguments",
+            format!("Function {name:?}: {}.", fault.message),
+            spans.get(first).copied().unwrap_or(whole),
+        ),
+        FunctionErrorKind::NotEnough => {
+            ("Not enough function arguments", format!("Function {name:?}: {}.", fault.message), whole)
+        }
+        FunctionErrorKind::Unknown => {
+            ("Call to unknown function", format!("{}.", fault.message), call.name_span)
+        }
+        FunctionErrorKind::Call => {
+            ("Error in function call", format!("Call to function {name:?} failed: {}.", fault.message), whole)
+        }
+    };
+    Diagnostic::error("G0114", summary).detail(detail).at(span, "in this call")
 }
 
 /// Calls a function by name.

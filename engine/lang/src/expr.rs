@@ -2,7 +2,7 @@
 
 use crate::ast::{Id, Kind, Tree};
 use crate::parser::deep;
-use groma_types::{InstanceKey, Span, Value, ValueKind};
+use groma_types::{Diagnostics, InstanceKey, Span, Value, ValueKind};
 use std::fmt;
 use std::sync::Arc;
 
@@ -155,6 +155,27 @@ impl Expr {
             }
         });
         found
+    }
+
+    /// Returns what is wrong with calls by the text alone: no such function, too many or too few arguments.
+    /// What `try` and `can` look at is theirs to judge.
+    pub fn call_faults(&self) -> Diagnostics {
+        let mut found = Diagnostics::new();
+        self.call_faults_into(&mut found);
+        found
+    }
+
+    fn call_faults_into(&self, found: &mut Diagnostics) {
+        deep(|| {
+            if let Kind::Call(call) = self.kind() {
+                if matches!(call.name.strip_prefix("core::").unwrap_or(&call.name), "try" | "can") {
+                    return;
+                }
+                let spans: Vec<Span> = call.args.iter().map(|id| self.tree.span(*id)).collect();
+                found.extend(crate::eval::static_call_fault(call, self.span(), &spans));
+            }
+            self.each_child(&mut Bound::new(), &mut |child, _| child.call_faults_into(found));
+        });
     }
 
     /// Returns the free references, in the order of writing; variables of `for` are not among them.

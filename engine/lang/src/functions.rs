@@ -156,7 +156,7 @@ impl Function {
         self.params.get(index).or(self.rest.as_ref())
     }
 
-    fn check_count(&self, count: usize) -> Result<(), FunctionError> {
+    pub(crate) fn check_count(&self, count: usize) -> Result<(), FunctionError> {
         if count < self.params.len() {
             let least = if self.rest.is_some() { " at least" } else { "" };
             let (wanted, missing) = (self.params.len(), self.params[count].name);

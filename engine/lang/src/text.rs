@@ -3,8 +3,9 @@
 //! A text is what the surface (YAML, JSON, native syntax) made of the source: escapes are decoded, folded
 //! lines are joined. Segments map its offsets to bytes of the source, so that spans point at what was typed.
 
-use groma_types::{SourceId, Span};
-use std::sync::Arc;
+use crate::expr::{Expr, parse_template};
+use groma_types::{Diagnostics, SourceId, Span};
+use std::sync::{Arc, OnceLock};
 
 /// A decoded text and where each part of it stands in its source.
 #[derive(Clone, Debug)]
@@ -13,27 +14,38 @@ pub struct Text {
     source: SourceId,
     /// Pairs of content offset and source offset, ascending; within a segment both advance alike.
     segments: Arc<[(usize, usize)]>,
+    /// The text read as a template, once for all clones: a body is evaluated for each of its instances.
+    parsed: Arc<OnceLock<(Expr, Diagnostics)>>,
 }
 
 impl Text {
     /// Returns a text from its content and the segments that map it to the source.
     pub fn new(content: Arc<str>, source: SourceId, mut segments: Vec<(usize, usize)>) -> Text {
         segments.sort_unstable();
-        Text { content, source, segments: segments.into() }
+        Text { content, source, segments: segments.into(), parsed: Arc::default() }
     }
 
     /// Returns a text that stands in the source as it is, from byte `start` on.
     pub fn plain(content: impl Into<Arc<str>>, source: SourceId, start: usize) -> Text {
-        Text { content: content.into(), source, segments: Arc::new([(0, start)]) }
+        Text { content: content.into(), source, segments: Arc::new([(0, start)]), parsed: Arc::default() }
     }
 
     /// Returns a text that stands in no source, such as a part of a value.
     pub fn detached(content: impl Into<Arc<str>>, span: Span) -> Text {
-        Text { content: content.into(), source: span.source, segments: Arc::new([(0, span.start as usize)]) }
+        Text::plain(content, span.source, span.start as usize)
     }
 
     pub fn content(&self) -> &str {
         &self.content
+    }
+
+    /// Returns what [`parse_template`] gives, with what is wrong with its calls; parsed at the first use.
+    pub fn template(&self) -> &(Expr, Diagnostics) {
+        self.parsed.get_or_init(|| {
+            let (expr, mut diagnostics) = parse_template(self);
+            diagnostics.extend(expr.call_faults());
+            (expr, diagnostics)
+        })
     }
 
     /// Returns the place in the source of a range of the content.
@@ -70,5 +82,13 @@ mod tests {
         assert_eq!(range(text.span(3, 5)), (20, 22));
         assert_eq!(range(text.whole()), (10, 23));
         assert_eq!(range(Text::plain("abc", SourceId(0), 5).span(1, 1)), (6, 6));
+    }
+
+    #[test]
+    fn a_template_is_parsed_once_for_all_clones() {
+        let text = Text::plain("${a.b}-${upper(c)}", SourceId(0), 0);
+        let copy = text.clone();
+        assert!(std::ptr::eq(text.template(), copy.template()));
+        assert!(text.template().1.is_empty());
     }
 }

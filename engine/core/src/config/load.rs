@@ -36,6 +36,20 @@ pub trait FileReader {
     fn is_file(&self, path: &Path) -> bool;
 }
 
+/// Why bytes are no text: what can be shown of them, and where the first wrong one stands.
+#[derive(Debug)]
+struct NotUtf8 {
+    lossy: Arc<str>,
+    at: usize,
+}
+
+impl std::fmt::Display for NotUtf8 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("it is not UTF-8 text")
+    }
+}
+impl std::error::Error for NotUtf8 {}
+
 /// The disk.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DiskFiles;
@@ -46,17 +60,21 @@ impl FileReader for DiskFiles {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
-            // A link to a file counts as one.
-            if entry.path().is_file()
-                && let Ok(name) = entry.file_name().into_string()
-            {
+            // A link to a file counts as one; a broken link must not pass for a file that nobody wrote.
+            let counts = std::fs::metadata(entry.path()).map_or(true, |m| m.is_file());
+            if counts && let Ok(name) = entry.file_name().into_string() {
                 names.push(name);
             }
         }
         Ok(names)
     }
     fn read(&self, path: &Path) -> std::io::Result<String> {
-        std::fs::read_to_string(path)
+        let not_text = |error: std::string::FromUtf8Error| {
+            let at = error.utf8_error().valid_up_to();
+            let lossy = String::from_utf8_lossy(error.as_bytes()).into_owned().into();
+            std::io::Error::new(std::io::ErrorKind::InvalidData, NotUtf8 { lossy, at })
+        };
+        String::from_utf8(std::fs::read(path)?).map_err(not_text)
     }
     fn is_file(&self, path: &Path) -> bool {
         path.is_file()
@@ -113,7 +131,10 @@ pub(super) fn normal(path: &Path) -> PathBuf {
     out
 }
 
-/// Reads a stack and all modules that it calls. The config is there only if nothing is wrong with it so far.
+/// Reads a stack and all modules that it calls.
+///
+/// The config is there if every text could be read. Where the diagnostics hold errors it lacks what they tell of:
+/// it is good for finding more of them ([`super::check::check_after`]) and for nothing else.
 pub fn load(request: LoadRequest<'_>) -> (Option<Config>, SourceMap, Diagnostics) {
     let single = request.files.is_file(request.path);
     let root_dir = if single { request.path.parent().unwrap_or(Path::new("")) } else { request.path };
@@ -124,6 +145,7 @@ pub fn load(request: LoadRequest<'_>) -> (Option<Config>, SourceMap, Diagnostics
         sources: SourceMap::default(),
         records: Vec::new(),
         modules: BTreeMap::new(),
+        is_whole: true,
         out: Diagnostics::new(),
     };
     let names = if single {
@@ -132,9 +154,8 @@ pub fn load(request: LoadRequest<'_>) -> (Option<Config>, SourceMap, Diagnostics
         loader.spec_files(&root_dir, None)
     };
     loader.module(ModulePath::new(), root_dir.clone(), &names, &mut Vec::new());
-    let Loader { sources, records, modules, out, .. } = loader;
-    let config =
-        (!out.has_errors()).then(|| Config { sources: sources.clone(), root_dir, modules, files: records });
+    let Loader { sources, records, modules, is_whole, out, .. } = loader;
+    let config = is_whole.then(|| Config { sources: sources.clone(), root_dir, modules, files: records });
     (config, sources, out)
 }
 
@@ -176,6 +197,8 @@ struct Loader<'a> {
     sources: SourceMap,
     records: Vec<FileRecord>,
     modules: BTreeMap<ModulePath, Module>,
+    /// Every file was there and read to its end.
+    is_whole: bool,
     out: Diagnostics,
 }
 
@@ -257,10 +280,7 @@ impl Loader<'_> {
             let text: Arc<str> = match self.files.read(&path) {
                 Ok(text) => text.into(),
                 Err(error) => {
-                    self.out.push(
-                        Diagnostic::error("G0514", "A file cannot be read")
-                            .detail(format!("{}: {error}.", self.shown_name(&path))),
-                    );
+                    self.unreadable(&path, &error);
                     continue;
                 }
             };
@@ -272,11 +292,13 @@ impl Loader<'_> {
             let (surface, nodes) = match file_kind(name) {
                 Some(FileKind::Json) => {
                     let (node, faults) = parse_json(source, &text);
+                    self.is_whole &= !faults.has_errors();
                     self.out.extend(faults);
                     (Surface::Json, node.into_iter().collect())
                 }
                 _ => {
                     let (nodes, faults) = parse_yaml(source, &text);
+                    self.is_whole &= !faults.has_errors();
                     self.out.extend(faults);
                     (Surface::Yaml, nodes)
                 }
@@ -285,6 +307,25 @@ impl Loader<'_> {
             documents.extend(nodes.into_iter().map(|node| Document { surface, overrides, node }));
         }
         documents
+    }
+
+    fn unreadable(&mut self, path: &Path, error: &std::io::Error) {
+        self.is_whole = false;
+        let name = self.shown_name(path);
+        let fault = Diagnostic::error("G0514", "A file cannot be read");
+        let fault = match error.get_ref().and_then(|e| e.downcast_ref::<NotUtf8>()) {
+            Some(NotUtf8 { lossy, at }) => {
+                let source = self.sources.add(name, lossy.clone());
+                fault
+                    .detail("A spec is UTF-8 text; this byte and those after it are not.")
+                    .help("Save the file as UTF-8. If it is not a spec, move it out of the stack's folder.")
+                    .at(Span::new(source, *at, *at + char::REPLACEMENT_CHARACTER.len_utf8()), "not UTF-8")
+            }
+            None => fault
+                .detail(format!("{name}: {error}."))
+                .help("Make it readable, or take it out of the stack's folder: every spec file there is a part of the stack."),
+        };
+        self.out.push(fault);
     }
 
     /// Loads what a call names, and gives its arguments the types of the variables there.

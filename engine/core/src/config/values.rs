@@ -3,7 +3,7 @@
 //! What a plain number or boolean is depends on what its place wants: where that is a string, the text as written.
 
 use groma_lang::document::{Key, Node, NodeKind, Plain, Style, number_text, plain_kind};
-use groma_lang::expr::{Expr, Reference, parse_expression, parse_template, parse_traversal};
+use groma_lang::expr::{Expr, Reference, parse_expression, parse_traversal};
 use groma_lang::text::Text;
 use groma_types::{Diagnostic, Diagnostics, Number, Span, Type, Value};
 use std::sync::Arc;
@@ -41,9 +41,9 @@ pub fn expression(node: &Node, want: &Type, out: &mut Diagnostics) -> Expr {
 }
 
 fn template(text: &Text, out: &mut Diagnostics) -> Expr {
-    let (expr, found) = parse_template(text);
-    out.extend(found);
-    expr
+    let (expr, found) = text.template();
+    out.extend(found.iter().cloned());
+    expr.clone()
 }
 
 /// Keys of a value's mapping are templates, as in Terraform's JSON.
@@ -192,8 +192,8 @@ pub(super) fn references(node: &Node, what: &str, out: &mut Diagnostics) -> Vec<
 
 /// A reference that may end in an index by an expression.
 pub(super) fn traversal(text: &Text, out: &mut Diagnostics) -> Option<(Reference, Option<Expr>)> {
-    let parse = if text.content().starts_with("${") { parse_template } else { parse_expression };
-    let (expr, faults) = parse(text);
+    let is_template = text.content().starts_with("${");
+    let (expr, faults) = if is_template { text.template().clone() } else { parse_expression(text) };
     let broken = faults.has_errors();
     out.extend(faults);
     if broken { None } else { expr.as_traversal() }

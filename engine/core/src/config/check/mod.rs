@@ -45,6 +45,16 @@ pub fn check(config: &Config, schemas: &dyn Schemas) -> Diagnostics {
     out
 }
 
+/// Checks a config whose loading found the faults in `out`, and adds what it finds: all errors of a run come at once.
+pub fn check_after(config: &Config, schemas: &dyn Schemas, out: &mut Diagnostics) {
+    // Where a file's or a block's own shape is wrong its names are missing; references to them are no second fault.
+    let is_shape = |d: &Diagnostic| d.is_error() && (d.code.starts_with("G05") || d.code == "G0604");
+    let names_missing = out.iter().any(is_shape);
+    let follows = |d: &Diagnostic| names_missing && matches!(d.code, "G0801" | "G0805" | "G0814");
+    let found = check(config, schemas);
+    out.extend(found.into_iter().filter(|d| !follows(d)));
+}
+
 /// The schema of a block's kind, where the build has it.
 pub fn kind_schema<'a>(
     config: &Config,

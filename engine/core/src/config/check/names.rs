@@ -3,7 +3,7 @@
 use super::graph::lifecycle_exprs;
 use super::{Schemas, kind_schema};
 use crate::config::targets::{Target, provider_name, target};
-use crate::config::{BlockId, Config, Expansion, Module, ResourceBlock, Rule, body};
+use crate::config::{BlockId, Config, Expansion, IgnoreChanges, Module, ResourceBlock, Rule, body};
 use groma_lang::expr::{Expr, RefStep, Reference};
 use groma_types::diagnostic::nearest;
 use groma_types::schema::Block;
@@ -77,6 +77,9 @@ impl Names<'_> {
         let empty = Block::default();
         let references = body::references(&block.body, schema.map_or(&empty, |k| &k.block));
         self.all(&references);
+        if let (IgnoreChanges::Paths(paths), Some(kind)) = (&block.lifecycle.ignore_changes, schema) {
+            paths.iter().for_each(|path| self.ignored(block, path, &kind.block.ty()));
+        }
         lifecycle_exprs(block).for_each(|e| self.expr(e));
         block.provider.key.iter().for_each(|e| self.expr(e));
         self.all(&block.lifecycle.replace_triggered_by);
@@ -84,6 +87,23 @@ impl Names<'_> {
         self.at.self_object = true;
         self.rules(&block.lifecycle.postconditions);
         self.at = Place::default();
+    }
+
+    /// An entry of `ignore_changes` is a path in the block itself.
+    fn ignored(&mut self, block: &ResourceBlock, path: &Reference, ty: &Type) {
+        let steps: Vec<RefStep> =
+            [RefStep::Attr(path.root.clone())].into_iter().chain(path.steps.iter().cloned()).collect();
+        if let Err((why, near)) = descend(ty, &steps) {
+            self.no_attribute(&block.id, path, &why, near);
+        }
+    }
+
+    fn no_attribute(&mut self, id: &BlockId, reference: &Reference, why: &str, near: Option<String>) {
+        let label = near.as_ref().map_or("no such attribute".to_string(), |n| format!("did you mean {n}?"));
+        let fault = Diagnostic::error("G0814", "Unsupported attribute")
+            .detail(format!("In {id}: {why}"))
+            .at(reference.span, label);
+        self.out.push(fault);
     }
 
     fn expansion(&mut self, expansion: &Expansion) {
@@ -219,12 +239,7 @@ impl Names<'_> {
         let Some(schema) = kind_schema(self.config, self.schemas, self.module, block) else { return };
         let steps = reference.steps.get(from..).unwrap_or_default();
         if let Err((why, near)) = descend(&schema.block.ty(), steps) {
-            let label = near.map_or("no such attribute".to_string(), |n| format!("did you mean {n}?"));
-            self.out.push(
-                Diagnostic::error("G0814", "Unsupported attribute")
-                    .detail(format!("In {id}: {why}"))
-                    .at(reference.span, label),
-            );
+            self.no_attribute(id, reference, &why, near);
         }
     }
 }

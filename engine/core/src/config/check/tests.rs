@@ -129,6 +129,46 @@ fn providers_by_alias_and_key() {
     faults("variable: {a: {type: number, default: x}}\n", &["1:39 <x> G0807"]);
 }
 
+#[test]
+fn faults_of_loading_do_not_hide_those_of_the_check() {
+    let all = |text: &str, expected: &[&str]| {
+        let (config, sources, mut found) = read(&[("main.yaml", text)]);
+        check_after(&config.unwrap(), &schemas(), &mut found);
+        let found = render(&sources, &found);
+        let lines: Vec<&str> = found.lines().collect();
+        assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+        for (line, expected) in lines.iter().zip(expected) {
+            assert!(line.starts_with(&format!("main.yaml:{expected}")), "\n got {line}\nwant {expected}");
+        }
+    };
+    all(
+        "output: {a: {valu: 1}}\nlocals: {a: \"${local.b}\"}\nresource: {t_thing: {a: {nam: x}}}\n",
+        &["1:14 <valu> G0606", "1:10 <a> G0609", "3:26 <nam> G0701", "2:16 <local.b> G0801"],
+    );
+    // A block that could not be read has no names; what asks for them is no fault of its own.
+    all(
+        "variabel: {a: {}}\nlocals: {a: \"${var.a}\"}\nresource: {t_thing: {a: {nam: x}}}\n",
+        &["1:1 <variabel> G0501", "3:26 <nam> G0701"],
+    );
+}
+
+#[test]
+fn calls_and_ignored_paths_are_checked_as_written() {
+    let (_, sources, found) =
+        read(&[("main.yaml", "locals: {a: \"${uper(1)}\", b: \"${[upper(1, 2), can(nope())]}\"}\n")]);
+    assert_eq!(
+        render(&sources, &found),
+        "main.yaml:1:16 <uper> G0114 Call to unknown function There is no function named \"uper\".\n\
+         main.yaml:1:43 <2> G0114 Too many function arguments Function \"upper\": expects only 1 argument(s)."
+    );
+    faults("resource: {t_thing: {a: {lifecycle: {ignore_changes: [nam]}}}}\n", &["1:55 <nam> G0814"]);
+    faults("resource: {t_thing: {a: {name: \"${uper(1)}\"}}}\n", &["1:35 <uper> G0114"]);
+    faults(
+        "resource: {t_thing: {a: {lifecycle: {ignore_changes: [name, 'tags[\"a\"]', 'rule[0].port']}}}}\n",
+        &[],
+    );
+}
+
 const CHILD: &str = "variable: {in: {type: string}}\nresource: {t_thing: {c: {name: \"${var.in}\"}}}\noutput: {out: {value: \"${t_thing.c.id}\"}}\n";
 
 #[test]
