@@ -49,7 +49,7 @@ struct FileDto {
     targets: Vec<String>,
     excludes: Vec<String>,
     replace: Vec<String>,
-    refreshed: Vec<(String, Option<(Blob, String)>)>,
+    refreshed: Vec<RefreshedDto>,
     data: Vec<(String, Blob)>,
     reads: BTreeMap<String, ReadDto>,
     approved: Vec<ApprovedDto>,
@@ -63,6 +63,9 @@ struct OriginDto {
     workspace: String,
     mode: String,
 }
+
+/// Object, and what was read of it: sealed attributes and private bytes; `None`: it is gone.
+type RefreshedDto = (String, Option<(Blob, String)>);
 
 #[derive(Clone, Serialize, Deserialize)]
 enum ReadDto {
@@ -274,7 +277,7 @@ fn digest(bytes: &[u8]) -> aws_lc_rs::digest::Digest {
 fn save_refreshed(
     planner: &super::planner::Planner,
     keys: &mut Keys,
-) -> Result<Vec<(String, Option<(Blob, String)>)>, FormError> {
+) -> Result<Vec<RefreshedDto>, FormError> {
     let mut out = Vec::new();
     for (id, refreshed) in &planner.refreshed {
         match refreshed {

@@ -446,7 +446,7 @@ impl Planner {
                     change.action = ChangeAction::Delete;
                 }
             } else {
-                change.action = ChangeAction::Forget
+                change.action = ChangeAction::Forget;
             }
         }
         self.changes.insert((address.clone(), None), change);

@@ -1,5 +1,7 @@
 //! The engine on the bench: whole specs against the simulated cloud, in virtual time.
 
+#![expect(clippy::print_stdout, reason = "a test says which seeds and how many crash points it did")]
+
 mod conditions;
 mod faults;
 mod guard;

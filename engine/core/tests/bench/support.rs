@@ -225,7 +225,7 @@ impl Bench {
 impl Outcome {
     #[track_caller]
     pub(crate) fn ok(self) -> Outcome {
-        assert_eq!(self.ended, Some(Ended::Done), "{:#?}", self);
+        assert_eq!(self.ended, Some(Ended::Done), "{self:#?}");
         self
     }
 

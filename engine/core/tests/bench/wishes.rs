@@ -145,10 +145,7 @@ fn moves_touch_nothing_in_the_world() {
             ])
         )
     };
-    let steps = [
-        moved("b", "a", "value: x", "b"),
-        moved("b[0]", "b", "value: x, count: 1", "b[0]"),
-    ];
+    let steps = [moved("b", "a", "value: x", "b"), moved("b[0]", "b", "value: x, count: 1", "b[0]")];
     for spec in &steps {
         let run = bench.apply(spec).ok();
         assert_eq!(run.plan, Vec::<String>::new(), "{run:#?}");

@@ -94,12 +94,12 @@ impl Names<'_> {
         let steps: Vec<RefStep> =
             [RefStep::Attr(path.root.clone())].into_iter().chain(path.steps.iter().cloned()).collect();
         if let Err((why, near)) = descend(ty, &steps) {
-            self.no_attribute(&block.id, path, &why, near);
+            self.no_attribute(&block.id, path, &why, near.as_deref());
         }
     }
 
-    fn no_attribute(&mut self, id: &BlockId, reference: &Reference, why: &str, near: Option<String>) {
-        let label = near.as_ref().map_or("no such attribute".to_string(), |n| format!("did you mean {n}?"));
+    fn no_attribute(&mut self, id: &BlockId, reference: &Reference, why: &str, near: Option<&str>) {
+        let label = near.map_or("no such attribute".to_string(), |n| format!("did you mean {n}?"));
         let fault = Diagnostic::error("G0814", "Unsupported attribute")
             .detail(format!("In {id}: {why}"))
             .at(reference.span, label);
@@ -239,7 +239,7 @@ impl Names<'_> {
         let Some(schema) = kind_schema(self.config, self.schemas, self.module, block) else { return };
         let steps = reference.steps.get(from..).unwrap_or_default();
         if let Err((why, near)) = descend(&schema.block.ty(), steps) {
-            self.no_attribute(id, reference, &why, near);
+            self.no_attribute(id, reference, &why, near.as_deref());
         }
     }
 }

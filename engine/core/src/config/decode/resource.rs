@@ -64,7 +64,7 @@ impl Decoder<'_> {
         for (key, node) in &block.entries {
             match &*key.text {
                 "count" if !node.is_null() => {
-                    expansions.push(("count", key.span, expression(node, &Type::Number, self.out)))
+                    expansions.push(("count", key.span, expression(node, &Type::Number, self.out)));
                 }
                 "for_each" if !node.is_null() => {
                     expansions.push(("for_each", key.span, expression(node, &Type::Dynamic, self.out)));
@@ -189,7 +189,7 @@ impl Decoder<'_> {
                     call.source = static_text(node, "source", self.out).unwrap_or_else(|| "".into());
                 }
                 "count" if !node.is_null() => {
-                    expansions.push(("count", key.span, expression(node, &Type::Number, self.out)))
+                    expansions.push(("count", key.span, expression(node, &Type::Number, self.out)));
                 }
                 "for_each" if !node.is_null() => {
                     expansions.push(("for_each", key.span, expression(node, &Type::Dynamic, self.out)));

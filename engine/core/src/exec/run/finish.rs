@@ -25,8 +25,8 @@ impl Run<'_> {
                 let Some(running) = self.running.remove(&op) else { return };
                 self.limit_feedback(&running, result.as_ref().err());
                 match result {
-                    Ok(done) => self.succeeded(node, op, running, done),
-                    Err(error) => self.failed(node, op, running, &error),
+                    Ok(done) => self.succeeded(node, op, &running, done),
+                    Err(error) => self.failed(node, op, &running, &error),
                 }
             }
         }
@@ -57,7 +57,7 @@ impl Run<'_> {
         let begin = &running.begin;
         let found = self.planner.schema_of(Mode::Managed, &begin.address.resource.kind, &begin.provider.name);
         let Some((_, schema)) = found else { return };
-        let Some(limit) = self.limits.get(&(begin.provider.clone(), schema.service.clone())) else { return };
+        let Some(limit) = self.limits.get(&(begin.provider.clone(), schema.service)) else { return };
         match error {
             Some(e) if e.kind == ErrorKind::Throttled => self.sched.throttled(*limit),
             Some(_) => {}
@@ -65,15 +65,15 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn succeeded(&mut self, node: NodeId, op: OpId, running: Running, done: Done) {
+    pub(super) fn succeeded(&mut self, node: NodeId, op: OpId, running: &Running, done: Done) {
         let mut holds = true;
         match done {
             Done::Settled(seen) => {
-                self.object_settled(op, &running, seen);
+                self.object_settled(op, running, seen);
                 let value = self.planner.state.at(&running.address).map(|o| o.attributes.clone());
                 holds = value.is_none_or(|v| self.planner.postconditions(&running.address, &v).is_some());
             }
-            Done::Deleted => self.object_deleted(op, &running),
+            Done::Deleted => self.object_deleted(op, running),
         }
         let elapsed = self.planner.host.clock.now().since(running.started);
         self.done += 1;
@@ -185,11 +185,11 @@ impl Run<'_> {
         self.record(Record::End(op, Ended::Deleted { dropped }));
     }
 
-    pub(super) fn failed(&mut self, node: NodeId, op: OpId, running: Running, error: &ProviderError) {
+    pub(super) fn failed(&mut self, node: NodeId, op: OpId, running: &Running, error: &ProviderError) {
         let begin = &running.begin;
         let address = running.address.clone();
         if error.kind == ErrorKind::Interrupted {
-            return self.suspended(node, op, &running);
+            return self.suspended(node, op, running);
         }
         let is_lost = error.kind == ErrorKind::Ambiguous && running.made.is_none();
         match (begin.action, &running.made) {

@@ -363,7 +363,7 @@ impl Run<'_> {
             new.host = host.as_ref().and_then(|h| self.planner.state.current.get(h).cloned());
         }
         if let Some(crate::refresh::Refreshed::Present(seen)) = self.planner.refreshed.get(&object.id) {
-            let marked = change.planned.clone().unwrap_or_else(|| seen.attributes.value().clone());
+            let marked = change.planned.unwrap_or_else(|| seen.attributes.value().clone());
             new.attributes = if marked.is_wholly_known() { marked } else { object.attributes.clone() };
             new.private = seen.private.clone();
         }
@@ -382,7 +382,7 @@ impl Run<'_> {
             let (id, dependencies, settings) = (new.id, new.dependencies, new.settings);
             self.record(Record::Resettled { id, dependencies, settings });
         } else {
-            self.ensure_recipe(&new.recipe.clone());
+            self.ensure_recipe(&new.recipe);
             self.record(Record::Observed(Box::new(new)));
         }
     }
@@ -410,7 +410,7 @@ impl Run<'_> {
         planned: Option<Value>,
     ) {
         let op = self.store.next_op();
-        self.ensure_recipe(&begin.recipe.clone());
+        self.ensure_recipe(&begin.recipe);
         self.record(Record::Begin(op, begin.clone()));
         let deposed = prior.as_ref().is_some_and(|o| matches!(o.status, Status::Deposed(_)));
         let address = begin.address.clone();

@@ -117,8 +117,8 @@ impl Planner {
     /// Takes what a data source gave.
     pub fn take_read(&mut self, read: &PendingRead, answer: Result<Option<Value>, ProviderError>) {
         match answer {
-            Ok(Some(value)) => self.data_value(&read.address, value),
-            Ok(None) if read.allow_missing => self.data_value(&read.address, Value::NULL),
+            Ok(Some(value)) => self.data_value(&read.address, &value),
+            Ok(None) if read.allow_missing => self.data_value(&read.address, &Value::NULL),
             Ok(None) => self.diagnostics.push(
                 Diagnostic::error("G1040", "Nothing found")
                     .detail(format!("{} found nothing with these arguments.", read.address))
@@ -130,9 +130,9 @@ impl Planner {
         }
     }
 
-    pub(super) fn data_value(&mut self, address: &InstanceAddr, value: Value) {
+    pub(super) fn data_value(&mut self, address: &InstanceAddr, value: &Value) {
         let schema = self.schema_of_address(address);
-        let value = schema.map_or(value.clone(), |s| crate::values::apply_schema_marks(&value, &s.block));
+        let value = schema.map_or(value.clone(), |s| crate::values::apply_schema_marks(value, &s.block));
         self.data_found.insert(address.clone(), value.clone());
         // Reported where it fails, which fails the read.
         let _ = self.postconditions(address, &value);

@@ -128,7 +128,7 @@ impl Planner {
             prior,
             decision,
             force,
-            settings,
+            &settings,
             &schema,
         );
         if change.action == ChangeAction::NoOp
@@ -152,7 +152,7 @@ impl Planner {
         prior: Option<(Value, serde_json::Value)>,
         decision: Decision,
         force: Option<(Reason, Option<InstanceAddr>)>,
-        settings: Settings,
+        settings: &Settings,
         schema: &KindSchema,
     ) -> Change {
         let mut waits_for = match provider_state {
