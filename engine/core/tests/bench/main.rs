@@ -9,6 +9,8 @@ mod laws;
 mod life;
 mod minters;
 mod modules;
+mod speed;
 mod stops;
 mod support;
 mod wishes;
+mod worlds;

@@ -1,0 +1,119 @@
+//! Worlds: accounts, hosts that another hand deleted, hosts that do not answer or refuse.
+
+use crate::life::{STACK, hosted, items};
+use crate::support::{Bench, changes};
+use groma_engine::facade::Ended;
+use groma_engine::plan::Reason;
+use groma_provider::ErrorKind;
+use groma_provider_sim::{Fault, Op, When};
+
+fn in_account(account: &str, body: &str) -> String {
+    format!("{body}provider:\n  sim: {{ account: {account} }}\n")
+}
+
+#[test]
+fn another_account_is_a_replacement_that_shows_both_worlds() {
+    let spec = |account: &str| {
+        in_account(account, &items(&[("a", "value: x"), ("u", "value: \"${sim_item.a.id}\"")]))
+    };
+    let mut bench = Bench::new();
+    bench.apply(&spec("first")).ok();
+    let plan = bench.plan(&spec("second"));
+    assert_eq!(changes(&plan), ["-/+ sim_item.a", "-/+ sim_item.u"]);
+    for change in &plan.changes {
+        let Reason::OtherWorld { was, now } = &change.reason else { panic!("{:?}", change.reason) };
+        assert!(was.contains("first") && now.contains("second"), "{was} {now}");
+    }
+    bench.apply(&spec("second")).ok();
+    assert!(bench.world.objects().iter().all(|o| o.scope == "cloud/second"));
+    bench.sound();
+    assert!(bench.apply(&spec("second")).ok().empty);
+    bench.destroyed(None);
+}
+
+#[test]
+fn a_stack_with_a_host_moves_to_another_account() {
+    let spec = |account: &str| {
+        STACK.replace("provider:\n", &format!("provider:\n  sim: {{ account: {account} }}\n"))
+    };
+    let mut bench = Bench::new();
+    bench.world.configure(|c| c.require_token = true);
+    bench.apply(&spec("first")).ok();
+    bench.apply(&spec("second")).ok();
+    bench.sound();
+    assert!(bench.world.objects().iter().all(|o| o.scope != "cloud/first"), "{:#?}", bench.world.contents());
+    assert!(bench.apply(&spec("second")).ok().empty);
+    bench.destroyed(None);
+}
+
+#[test]
+fn a_host_that_another_hand_deleted_takes_what_lived_on_it_along() {
+    let mut bench = Bench::new();
+    bench.world.configure(|c| c.require_token = true);
+    bench.apply(STACK).ok();
+    bench.world.remove("sim_host", |_| true);
+    // The load balancer is what nobody deletes any more.
+    bench.world.remove("sim_load_balancer", |_| true);
+    let plan = bench.plan(STACK);
+    assert_eq!(
+        changes(&plan),
+        ["+ sim_app.a (deferred)", "+ sim_host.h", "+ sim_pool.p", "+ sim_service.s (deferred)",]
+    );
+    assert_eq!(plan.drift.len(), 4, "{:#?}", plan.drift);
+    bench.apply(STACK).ok();
+    bench.sound();
+    assert!(bench.apply(STACK).ok().empty);
+    bench.destroyed(None);
+}
+
+#[test]
+fn what_another_hand_deleted_needs_no_delete() {
+    let mut bench = Bench::new();
+    bench.world.configure(|c| c.require_token = true);
+    bench.apply(STACK).ok();
+    bench.world.remove("sim_host", |_| true);
+    bench.world.remove("sim_load_balancer", |_| true);
+    bench.destroyed(None);
+}
+
+/// No answer is no absence: an error, nothing is read as gone and nothing of it is edited.
+#[test]
+fn a_host_that_does_not_answer_is_an_error() {
+    for error in [ErrorKind::Unreachable, ErrorKind::Denied, ErrorKind::Throttled, ErrorKind::Unavailable] {
+        for kind in ["sim_app", "sim_host"] {
+            let spec = hosted("name: host");
+            let mut bench = Bench::new();
+            bench.apply(&spec).ok();
+            let before = bench.state();
+            bench.world.fault(Fault {
+                kind: kind.into(),
+                op: Op::Read,
+                nth: 1,
+                times: 1000,
+                when: When::Before,
+                error,
+            });
+            let calls = bench.world.mutating_calls();
+            let changed = spec.replace("v1", "v2");
+            for run in [bench.apply(&changed), bench.destroy(Some(&spec))] {
+                assert_eq!(run.ended, Some(Ended::Failed), "{kind} {error:?} {run:#?}");
+            }
+            assert_eq!(bench.world.mutating_calls(), calls, "{kind} {error:?}");
+            assert_eq!(bench.state().objects, before.objects, "{kind} {error:?}");
+            bench.world.heal();
+            bench.apply(&changed).ok();
+            bench.destroyed(None);
+        }
+    }
+}
+
+#[test]
+fn drift_is_put_right() {
+    let mut bench = Bench::new();
+    let spec = items(&[("a", "value: x"), ("u", "value: \"${sim_item.a.derived}\"")]);
+    bench.apply(&spec).ok();
+    bench.world.drift("sim_item", "value", &"other".into(), |o| o.attributes.str_attr("value") == Some("x"));
+    let run = bench.apply(&spec).ok();
+    assert_eq!(run.plan[0], "~ sim_item.a");
+    assert!(bench.apply(&spec).ok().empty);
+}
