@@ -7,7 +7,7 @@ use groma_types::schema::Block;
 use groma_types::value::Cause;
 use groma_types::{Address, InstanceKey, Marks, ResourceAddr, Type, Unknown, Value, ValueKind};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The instances of a block or a module call.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,11 +64,21 @@ impl Keys {
 pub struct BlockValue {
     pub keys: Keys,
     pub instances: BTreeMap<Option<InstanceKey>, Value>,
+    /// Made once for all that refer to the whole block.
+    whole: OnceLock<Value>,
 }
 
 impl BlockValue {
+    pub fn new(keys: Keys, instances: BTreeMap<Option<InstanceKey>, Value>) -> BlockValue {
+        BlockValue { keys, instances, whole: OnceLock::new() }
+    }
+
     /// The value that a reference to the whole block has.
     pub fn whole(&self, address: &ResourceAddr) -> Value {
+        self.whole.get_or_init(|| self.make_whole(address)).clone()
+    }
+
+    fn make_whole(&self, address: &ResourceAddr) -> Value {
         let waiting =
             || Value::unknown_because(Type::Dynamic, [Cause::Node(Address::Resource(address.clone()))]);
         let get = |key: &Option<InstanceKey>| self.instances.get(key).cloned().unwrap_or_else(waiting);
@@ -122,6 +132,7 @@ impl Values {
         self.epoch += 1;
         if let Some(block) = self.blocks.get_mut(address) {
             block.instances.insert(key, value);
+            block.whole = OnceLock::new();
         }
     }
 
@@ -129,6 +140,10 @@ impl Values {
     pub fn surprise(&mut self) {
         self.epoch += 1;
         self.generation += 1;
+    }
+
+    pub fn block_count(&self) -> usize {
+        self.blocks.len()
     }
 
     pub fn blocks(&self) -> impl Iterator<Item = (&ResourceAddr, &BlockValue)> {

@@ -103,6 +103,10 @@ struct Building<'a> {
     addresses: BTreeMap<Block, Vec<ResourceAddr>>,
     /// The deletion of each object that goes.
     retired: BTreeMap<ObjectId, Node>,
+    /// Objects that recorded a dependency on each object.
+    dependents: BTreeMap<&'a ObjectId, Vec<&'a Object>>,
+    /// Blocks that reach each block.
+    users: BTreeMap<&'a Block, Vec<&'a Block>>,
 }
 
 pub fn build(planner: &Planner, extent: &Extent<'_>) -> Piece {
@@ -118,7 +122,10 @@ pub fn build(planner: &Planner, extent: &Extent<'_>) -> Piece {
         edges: BTreeSet::new(),
         addresses,
         retired: BTreeMap::new(),
+        dependents: BTreeMap::new(),
+        users: BTreeMap::new(),
     };
+    building.index();
     if matches!(extent, Extent::Whole) {
         building.providers();
     }
@@ -128,6 +135,17 @@ pub fn build(planner: &Planner, extent: &Extent<'_>) -> Piece {
 }
 
 impl Building<'_> {
+    fn index(&mut self) {
+        for object in self.planner.state.objects.values() {
+            for id in &object.dependencies {
+                self.dependents.entry(id).or_default().push(object);
+            }
+        }
+        for (user, reach) in &self.planner.order.reach {
+            reach.iter().for_each(|used| self.users.entry(used).or_default().push(user));
+        }
+    }
+
     fn edge(&mut self, from: Node, to: Node, why: Why) {
         if from != to {
             self.edges.insert(Edge { from, to, why });
@@ -339,13 +357,8 @@ impl Building<'_> {
     /// Blocks whose expressions reach this one.
     fn users(&self, used: &ResourceAddr) -> Vec<ResourceAddr> {
         let block = block_of(used);
-        self.addresses
-            .iter()
-            .filter(|(user, _)| self.planner.order.reach.get(*user).is_some_and(|r| r.contains(&block)))
-            .flat_map(|(_, addresses)| {
-                addresses.iter().filter(|a| shares_keys(&a.module, &used.module)).cloned()
-            })
-            .collect()
+        let users = self.users.get(&block).into_iter().flatten();
+        users.flat_map(|user| self.matching(user, &used.module)).collect()
     }
 
     /// Rule 4: users that stay let go of an object that is removed.
@@ -357,7 +370,7 @@ impl Building<'_> {
             return;
         }
         let planner = self.planner;
-        for user in planner.state.objects.values().filter(|o| o.dependencies.contains(&object.id)) {
+        for user in self.dependents.get(&object.id).cloned().unwrap_or_default() {
             let key = (user.address.clone(), None);
             let stays = planner.changes.get(&key).is_some_and(|c| {
                 !matches!(c.action, ChangeAction::Delete | ChangeAction::Drop | ChangeAction::Forget)
@@ -391,11 +404,9 @@ impl Building<'_> {
                     self.edge(effect.clone(), other.clone(), Why::Inferred(Inferred::ExternalEffect));
                 }
             }
-            let attached: Vec<Node> = planner
-                .state
-                .objects
-                .values()
-                .filter(|o| o.dependencies.contains(host) && self.is_attached(o))
+            let dependents = self.dependents.get(host).into_iter().flatten();
+            let attached: Vec<Node> = dependents
+                .filter(|o| self.is_attached(o))
                 .filter_map(|o| self.retired.get(&o.id).cloned())
                 .collect();
             let host_node = self.retired.get(host).cloned();

@@ -581,43 +581,39 @@ impl Planner {
     /// Rule 3 and 6: create_before_destroy is contagious to what an object depends on and to what lives on it.
     /// Turned are those that `may_turn` lets: during an apply, what has not been ordered yet.
     pub fn spread_create_first(&mut self, may_turn: &dyn Fn(&InstanceAddr) -> bool) {
-        loop {
-            let first: Vec<Change> = self
-                .changes
-                .values()
-                .filter(|c| c.action == ChangeAction::ReplaceCreateFirst)
-                .cloned()
-                .collect();
-            let mut turn: BTreeSet<InstanceAddr> = BTreeSet::new();
+        let is_first = |c: &&Change| c.action == ChangeAction::ReplaceCreateFirst;
+        let mut first: Vec<Change> = self.changes.values().filter(is_first).cloned().collect();
+        let mut recorded: BTreeSet<ObjectId> = BTreeSet::new();
+        let mut before: BTreeMap<Block, BTreeSet<ModuleAddr>> = BTreeMap::new();
+        let mut seen: BTreeSet<ResourceAddr> = BTreeSet::new();
+        while !first.is_empty() {
             for change in &first {
-                let before = self.order.all_before(&block_of(&change.address.resource));
-                let recorded = self.recorded_before(change);
-                for other in self
-                    .changes
-                    .values()
-                    .filter(|c| c.action == ChangeAction::Replace && may_turn(&c.address))
-                {
-                    let is_before = before.contains(&block_of(&other.address.resource))
-                        && planner::shares_keys(
-                            &other.address.resource.module,
-                            &change.address.resource.module,
-                        );
-                    let was_before = other.object.as_ref().is_some_and(|o| recorded.contains(o));
-                    let lives_on = other.reason == Reason::Host(change.address.clone());
-                    if is_before || was_before || lives_on {
-                        turn.insert(other.address.clone());
+                self.recorded_before(change, &mut recorded);
+                let resource = &change.address.resource;
+                if seen.insert(resource.clone()) {
+                    for block in self.order.all_before(&block_of(resource)) {
+                        before.entry(block).or_default().insert(resource.module.clone());
                     }
                 }
             }
-            if turn.is_empty() {
-                break;
+            let hosts: BTreeSet<&InstanceAddr> = first.iter().map(|c| &c.address).collect();
+            let turns = |other: &&Change| {
+                let module = &other.address.resource.module;
+                let users = before.get(&block_of(&other.address.resource));
+                let is_before = users.is_some_and(|u| u.iter().any(|m| planner::shares_keys(module, m)));
+                let was_before = other.object.as_ref().is_some_and(|o| recorded.contains(o));
+                let lives_on = matches!(&other.reason, Reason::Host(host) if hosts.contains(host));
+                other.action == ChangeAction::Replace
+                    && may_turn(&other.address)
+                    && (is_before || was_before || lives_on)
+            };
+            let mut turned: Vec<Change> = self.changes.values().filter(turns).cloned().collect();
+            for change in &mut turned {
+                change.action = ChangeAction::ReplaceCreateFirst;
+                change.create_before_destroy = true;
+                self.changes.insert((change.address.clone(), change.deposed.clone()), change.clone());
             }
-            for address in turn {
-                if let Some(change) = self.changes.get_mut(&(address, None)) {
-                    change.action = ChangeAction::ReplaceCreateFirst;
-                    change.create_before_destroy = true;
-                }
-            }
+            first = turned;
         }
         let clashes: Vec<Change> =
             self.changes.values().filter(|c| c.action == ChangeAction::ReplaceCreateFirst).cloned().collect();
@@ -631,15 +627,13 @@ impl Planner {
         }
     }
 
-    /// Objects that a change's object depended on, directly or not.
-    fn recorded_before(&self, change: &Change) -> BTreeSet<ObjectId> {
-        let mut found = BTreeSet::new();
+    /// Adds the objects that a change's object depended on, directly or not; those that are there are not gone through again.
+    fn recorded_before(&self, change: &Change, found: &mut BTreeSet<ObjectId>) {
         let mut open: Vec<ObjectId> = change.object.iter().cloned().collect();
         while let Some(id) = open.pop() {
             let next = self.state.objects.get(&id).into_iter().flat_map(|o| o.dependencies.iter());
             open.extend(next.filter(|d| found.insert((*d).clone())).cloned().collect::<Vec<_>>());
         }
-        found
     }
 
     fn report_key_clash(&mut self, change: &Change) {

@@ -39,7 +39,7 @@ pub use store::{MemStore, Store, StoreError};
 
 use groma_provider::World;
 use groma_types::schema::Timeouts;
-use groma_types::{InstanceAddr, ProviderAddr, Timestamp, Value};
+use groma_types::{InstanceAddr, ProviderAddr, ResourceAddr, Timestamp, Value};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -171,6 +171,15 @@ impl State {
     /// Objects that were replaced at an address and are not deleted yet.
     pub fn deposed<'a>(&'a self, address: &'a InstanceAddr) -> impl Iterator<Item = &'a Object> {
         self.objects.values().filter(move |o| o.address == *address && matches!(o.status, Status::Deposed(_)))
+    }
+
+    /// The current objects of a resource block in one module instance.
+    pub fn instances<'a>(
+        &'a self,
+        resource: &'a ResourceAddr,
+    ) -> impl Iterator<Item = (&'a InstanceAddr, &'a ObjectId)> {
+        let first = InstanceAddr { resource: resource.clone(), key: None };
+        self.current.range(first..).take_while(move |(a, _)| a.resource == *resource)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -23,6 +23,7 @@ use super::stop::StopSignal;
 use crate::event::{EventKind, Summary};
 use crate::facade::ApplyOptions;
 use crate::graph::build::{self, Extent, Node, Piece};
+use crate::graph::order::Block;
 use crate::plan::planner::{ChangeKey, PendingRead, Planner};
 use crate::plan::{Change, ChangeAction};
 use crate::state::{BeginOp, MadeOp, Object, ObjectId, OpId, RecipeId, Record, Store, StoreError};
@@ -46,6 +47,7 @@ enum Finished {
 
 /// A running operation.
 struct Running {
+    node: NodeId,
     address: InstanceAddr,
     action: ChangeAction,
     begin: BeginOp,
@@ -70,6 +72,9 @@ pub struct Run<'a> {
     yielded: BTreeSet<build::Edge>,
     running: BTreeMap<OpId, Running>,
     by_node: BTreeMap<NodeId, OpId>,
+    /// Resource blocks in module instances, by block, and how many there were when this was made.
+    addresses: BTreeMap<Block, Vec<ResourceAddr>>,
+    indexed: usize,
     futures: FuturesUnordered<LocalBoxFuture<'static, Finished>>,
     sender: mpsc::UnboundedSender<Message<OpId>>,
     receiver: mpsc::UnboundedReceiver<Message<OpId>>,
@@ -125,6 +130,8 @@ pub async fn run(
         yielded: BTreeSet::new(),
         running: BTreeMap::new(),
         by_node: BTreeMap::new(),
+        addresses: BTreeMap::new(),
+        indexed: 0,
         futures: FuturesUnordered::new(),
         sender,
         receiver,
@@ -240,11 +247,8 @@ impl Run<'_> {
                 self.acks.push(durable);
             }
             Message::Waiting { owner, what } => {
-                let node = self.by_node.iter().find(|(_, op)| **op == owner).map(|(n, _)| *n);
-                if let Some(node) = node {
-                    self.sched.waiting(node);
-                }
                 if let Some(running) = self.running.get(&owner) {
+                    self.sched.waiting(running.node);
                     self.emitter.emit(EventKind::OperationWaiting { address: running.address.clone(), what });
                 }
             }

@@ -84,9 +84,8 @@ impl Run<'_> {
         let block = block_of(&address.resource);
         let config = self.planner.config();
         let resource = config.modules.get(&block.0)?.resources.get(&block.1)?;
-        let keys = self.planner.values.block(&address.resource)?.keys.clone();
-        let place =
-            crate::scope::Place::instance(address.resource.module.clone(), address.key.clone(), &keys);
+        let keys = &self.planner.values.block(&address.resource)?.keys;
+        let place = crate::scope::Place::instance(address.resource.module.clone(), address.key.clone(), keys);
         let provider = self.planner.provider_address(&address.resource.module, &resource.provider, &place)?;
         let state = self.planner.provider_state(&provider).await;
         if matches!(state, ProviderState::Failed) {
@@ -322,7 +321,8 @@ impl Run<'_> {
     }
 
     /// Objects that an instance depends on: over written edges, and over inferred ones that held.
-    pub(super) fn dependencies(&self, address: &InstanceAddr) -> BTreeSet<ObjectId> {
+    pub(super) fn dependencies(&mut self, address: &InstanceAddr) -> BTreeSet<ObjectId> {
+        self.index_blocks();
         let planner = &self.planner;
         let block = block_of(&address.resource);
         let mut blocks = planner.order.managed_before(&block);
@@ -338,15 +338,28 @@ impl Run<'_> {
             let access = planner.order.access.iter().filter(|(_, p)| p == provider).map(|(b, _)| b.clone());
             blocks.extend(access.filter(|b| *b != block));
         }
-        planner
-            .state
-            .current
+        blocks
             .iter()
-            .filter(|(a, _)| a.resource.mode == Mode::Managed && *a != address)
-            .filter(|(a, _)| blocks.contains(&block_of(&a.resource)))
-            .filter(|(a, _)| planner::shares_keys(&a.resource.module, &address.resource.module))
+            .filter_map(|b| self.addresses.get(b))
+            .flatten()
+            .filter(|r| r.mode == Mode::Managed)
+            .filter(|r| planner::shares_keys(&r.module, &address.resource.module))
+            .flat_map(|r| planner.state.instances(r))
+            .filter(|(a, _)| *a != address)
             .map(|(_, id)| id.clone())
             .collect()
+    }
+
+    /// Makes `addresses` anew if blocks came.
+    fn index_blocks(&mut self) {
+        let values = &self.planner.values;
+        if self.indexed != values.block_count() {
+            self.indexed = values.block_count();
+            self.addresses.clear();
+            for (address, _) in self.planner.values.blocks() {
+                self.addresses.entry(block_of(address)).or_default().push(address.clone());
+            }
+        }
     }
 
     /// Lets an unchanged object's dependencies, settings and recipe follow the spec.
@@ -425,7 +438,8 @@ impl Run<'_> {
         let pool = self.planner.pool.clone();
         let (recipe, kind) = (begin.recipe.clone(), begin.address.resource.kind.clone());
         let started = self.planner.host.clock.now();
-        self.running.insert(op, Running { address, action, begin, made: None, prior, started, planned });
+        self.running
+            .insert(op, Running { node, address, action, begin, made: None, prior, started, planned });
         self.by_node.insert(node, op);
         self.futures.push(Box::pin(async move {
             let result = match pool.get(&recipe).await {

@@ -150,7 +150,7 @@ impl Planner {
         let (keys, diagnostics) = self.eval.expand(&self.values, &place, &resource.expansion);
         let failed = diagnostics.has_errors();
         self.diagnostics.extend(diagnostics.into_iter().map(|d| d.address(&address)));
-        self.values.set_block(address.clone(), BlockValue { keys: keys.clone(), instances: BTreeMap::new() });
+        self.values.set_block(address.clone(), BlockValue::new(keys.clone(), BTreeMap::new()));
         if failed {
             return;
         }
@@ -177,7 +177,7 @@ impl Planner {
             done.push((key, value));
         }
         let instances = done.into_iter().collect();
-        self.values.set_block(address, BlockValue { keys, instances });
+        self.values.set_block(address, BlockValue::new(keys, instances));
     }
 
     fn defer_expansion(
