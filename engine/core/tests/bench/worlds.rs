@@ -117,3 +117,33 @@ fn drift_is_put_right() {
     assert_eq!(run.plan[0], "~ sim_item.a");
     assert!(bench.apply(&spec).ok().empty);
 }
+
+/// A host that is replaced blue/green with what is attached to it, what lives on it and its load balancer: a crash at
+/// any journal boundary leaves what the next run brings to the same end.
+#[test]
+fn a_crash_in_a_blue_green_replacement_converges() {
+    use groma_engine::state::store::CrashSide;
+    let spec = |name: &str, size: &str| {
+        hosted(&format!("name: {name}, size: {size}, lifecycle: {{ create_before_destroy: true }}"))
+    };
+    let (blue, green) = (spec("blue", "s"), spec("green", "l"));
+    for side in [CrashSide::Before, CrashSide::After] {
+        for at in 0.. {
+            let mut bench = Bench::new();
+            bench.apply(&blue).ok();
+            bench.store.crash_at(at, side);
+            let crashed = bench.apply(&green).ended.is_none();
+            bench.store = bench.store.reopen();
+            let run = bench.apply(&green);
+            assert_eq!(run.ended, Some(Ended::Done), "{side:?} {at} {run:#?}");
+            bench.sound();
+            assert_eq!(bench.world.of_kind("sim_host").len(), 1, "{side:?} {at}");
+            assert!(bench.apply(&green).ok().empty, "{side:?} {at}");
+            bench.destroyed(None);
+            if !crashed {
+                assert!(at > 10, "{at}");
+                break;
+            }
+        }
+    }
+}
