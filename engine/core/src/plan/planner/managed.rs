@@ -13,9 +13,39 @@ use groma_lang::expr::RefStep;
 use groma_provider::{Provider, ProviderError};
 use groma_types::schema::KindSchema;
 use groma_types::value::Cause;
-use groma_types::{Address, AttrPath, Diagnostic, InstanceAddr, Mode, ModuleAddr, ProviderAddr, Type, Value};
+use groma_types::{
+    Address, AttrPath, Diagnostic, InstanceAddr, Mode, ModuleAddr, ProviderAddr, Type, Value, ValueKind,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Whether an earlier run made or changed it and did not see it ready.
+fn is_unfinished(object: &Object) -> bool {
+    matches!(object.status, Status::Unconverged(_) | Status::Waiting)
+}
+
+/// An unfinished object as it will be: what its creation's plan does not know is not known before it is ready, but for
+/// plain values that it has already (its identity among them).
+fn still_coming(now: &Value, created: &Value) -> Value {
+    let is_plain = matches!(now.kind(), ValueKind::Bool(_) | ValueKind::Number(_) | ValueKind::String(_));
+    let merged = match (now.kind(), created.kind()) {
+        (_, ValueKind::Unknown(_)) if !is_plain => created.clone(),
+        (ValueKind::Object(a), ValueKind::Object(b)) => {
+            let field = |(k, v): (&Arc<str>, &Value)| {
+                (k.clone(), b.get(k).map_or_else(|| v.clone(), |c| still_coming(v, c)))
+            };
+            Value::object(a.iter().map(field).collect::<Vec<_>>())
+        }
+        (ValueKind::List(ty, a), ValueKind::List(_, b)) if a.len() == b.len() => {
+            Value::list(ty.clone(), a.iter().zip(b.iter()).map(|(v, c)| still_coming(v, c)).collect())
+        }
+        (ValueKind::Tuple(a), ValueKind::Tuple(b)) if a.len() == b.len() => {
+            Value::tuple(a.iter().zip(b.iter()).map(|(v, c)| still_coming(v, c)).collect())
+        }
+        _ => return now.clone(),
+    };
+    merged.mark(now.marks())
+}
 
 impl Planner {
     pub fn schema_of(
@@ -99,7 +129,7 @@ impl Planner {
             Cause::Node(_) => false,
             Cause::Function(_) => true,
         };
-        let decision = decide::decide(&decide::Input {
+        let mut input = decide::Input {
             provider: &*provider,
             schema: &schema,
             prior: prior.as_ref().map(|o| &o.0),
@@ -110,7 +140,8 @@ impl Planner {
             ignore: &settings.ignore,
             is_new: &is_new,
             force_replace: force.is_some() && prior.is_some(),
-        });
+        };
+        let decision = decide::decide(&input);
         let decision = match decision {
             Ok(decision) => decision,
             Err(error) => {
@@ -119,6 +150,14 @@ impl Planner {
                 return None;
             }
         };
+        // What an unfinished object has not got yet is not known, as in the plan of its creation.
+        let is_unfinished = object.as_ref().is_some_and(is_unfinished)
+            && matches!(decision.action, ChangeAction::NoOp | ChangeAction::Update);
+        let unfinished = is_unfinished.then(|| {
+            (input.prior, input.prior_private) = (None, None);
+            decide::decide(&input).ok().map(|d| d.planned)
+        });
+        let unfinished = unfinished.flatten();
         let mut change = self.change_of(
             address,
             resource,
@@ -131,12 +170,13 @@ impl Planner {
             &settings,
             &schema,
         );
-        if change.action == ChangeAction::NoOp
-            && self.state.at(address).is_some_and(|o| !as_new && matches!(o.status, Status::Unconverged(_)))
-        {
-            // It has what was asked for, but nobody has seen it ready.
-            change.action = ChangeAction::Update;
-            change.reason = Reason::Resume;
+        if let Some(unfinished) = unfinished {
+            change.planned = change.planned.map(|now| still_coming(&now, &unfinished));
+            if change.action == ChangeAction::NoOp {
+                // It has what was asked for, but nobody has seen it ready.
+                change.action = ChangeAction::Update;
+                change.reason = Reason::Resume;
+            }
         }
         Some((change, config))
     }
