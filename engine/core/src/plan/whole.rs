@@ -553,7 +553,7 @@ impl Planner {
     }
 
     /// Rule 5: what lives on a host that goes is dropped with it, but for what has effects outside.
-    fn drops(&mut self) {
+    pub fn drops(&mut self) {
         let going: BTreeMap<ObjectId, InstanceAddr> = self
             .changes
             .values()

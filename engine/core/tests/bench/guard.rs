@@ -117,3 +117,29 @@ fn a_late_replacement_in_a_chain() {
     assert!(bench.apply(&spec("two")).ok().empty);
     bench.destroyed(None);
 }
+
+/// A host that turns out late to be replaced: what lives on it and what is attached to it follow in the same run.
+#[test]
+fn a_late_replacement_of_a_host() {
+    let spec = |v: &str| {
+        format!(
+            r#"
+resource:
+  sim_item:
+    source: {{ value: {v} }}
+  sim_host:
+    h: {{ name: host, size: "${{sim_item.source.derived}}" }}
+  sim_pool:
+    p: {{ host_name: "${{sim_host.h.name}}", name: pool }}
+  sim_app:
+    a: {{ provider: simkube, name: app, image: v1 }}
+  sim_service:
+    s: {{ provider: simkube, name: svc, type: LoadBalancer }}
+provider:
+  simkube: {{ host: "${{sim_host.h.endpoint}}" }}
+"#
+        )
+    };
+    let held: &[&str] = &["held Replace sim_host.h"];
+    check(Some(&spec("one")), &spec("two"), [held, held, held, &[]]);
+}

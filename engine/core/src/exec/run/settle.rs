@@ -87,6 +87,9 @@ impl Run<'_> {
         let keys = &self.planner.values.block(&address.resource)?.keys;
         let place = crate::scope::Place::instance(address.resource.module.clone(), address.key.clone(), keys);
         let provider = self.planner.provider_address(&address.resource.module, &resource.provider, &place)?;
+        if matches!(self.planner.providers.get(&provider), Some(ProviderState::Deferred { .. })) {
+            self.planner.providers.remove(&provider);
+        }
         let state = self.planner.provider_state(&provider).await;
         if matches!(state, ProviderState::Failed) {
             return None;
@@ -159,6 +162,7 @@ impl Run<'_> {
         self.planner.changes.insert(key.clone(), change);
         let from = BTreeSet::from([block_of(&address.resource)]);
         let after = self.planner.order.after(&from);
+        let reached: BTreeSet<_> = from.iter().chain(after.iter().flatten()).cloned().collect();
         let ordered: BTreeSet<InstanceAddr> = self
             .approved
             .iter()
@@ -168,7 +172,11 @@ impl Run<'_> {
         let planned = self
             .faults(|p| {
                 Box::pin(async move {
+                    // What lives on a host that will be another one is reached by another provider, later.
+                    p.providers
+                        .retain(|_, s| !s.host().is_some_and(|h| reached.contains(&block_of(&h.resource))));
                     p.plan_blocks(&after).await;
+                    p.drops();
                     p.spread_create_first(&|a| !ordered.contains(a));
                 })
             })
