@@ -3,6 +3,7 @@
 //! Invariant: `summary` is fixed text without user data; user data goes to `detail` and labels.
 
 use crate::source::Span;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,14 +14,14 @@ pub enum Severity {
 }
 
 /// A place with a word on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
     pub span: Span,
     pub text: String,
 }
 
 /// One message for a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
     pub severity: Severity,
     /// Stable code with a page of explanation, such as `G0107`.
@@ -85,8 +86,19 @@ impl Diagnostic {
 }
 
 /// A bag of diagnostics; collecting goes on as far as sense allows, so that a user sees all faults at once.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Diagnostics(Vec<Diagnostic>);
+#[derive(Clone, Debug, Default)]
+pub struct Diagnostics {
+    all: Vec<Diagnostic>,
+    /// The same, for a quick look whether one is there.
+    seen: HashSet<Diagnostic>,
+}
+
+impl PartialEq for Diagnostics {
+    fn eq(&self, other: &Diagnostics) -> bool {
+        self.all == other.all
+    }
+}
+impl Eq for Diagnostics {}
 
 impl Diagnostics {
     pub fn new() -> Diagnostics {
@@ -95,8 +107,8 @@ impl Diagnostics {
 
     /// Adds a diagnostic, unless an equal one is there.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.0.contains(&diagnostic) {
-            self.0.push(diagnostic);
+        if self.seen.insert(diagnostic.clone()) {
+            self.all.push(diagnostic);
         }
     }
 
@@ -107,19 +119,19 @@ impl Diagnostics {
     }
 
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(Diagnostic::is_error)
+        self.all.iter().any(Diagnostic::is_error)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.0.iter()
+        self.all.iter()
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 }
 
@@ -127,21 +139,28 @@ impl IntoIterator for Diagnostics {
     type Item = Diagnostic;
     type IntoIter = std::vec::IntoIter<Diagnostic>;
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.all.into_iter()
     }
 }
 
 impl From<Diagnostic> for Diagnostics {
     fn from(diagnostic: Diagnostic) -> Diagnostics {
-        Diagnostics(vec![diagnostic])
+        let mut all = Diagnostics::new();
+        all.push(diagnostic);
+        all
     }
 }
+
+/// Candidates that are looked at: a spec with thousands of names and thousands of faults must not take minutes.
+const CANDIDATES_MAX: usize = 1000;
 
 /// Returns the candidate nearest to `name`, if one is near enough to be meant.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1);
     candidates
         .into_iter()
+        .take(CANDIDATES_MAX)
+        .filter(|c| c.len().abs_diff(name.len()) <= limit * 4)
         .map(|c| (distance(name, c), c))
         .filter(|(d, _)| *d <= limit)
         .min_by(|a, b| a.cmp(b))

@@ -5,6 +5,10 @@ pub mod file;
 pub mod planner;
 pub mod whole;
 
+mod outputs;
+mod rules;
+mod unwanted;
+
 use crate::state::{ObjectId, OnDestroy, RecipeId};
 use groma_types::schema::Timeouts;
 use groma_types::value::Cause;
