@@ -131,6 +131,9 @@ fn top_entry(surface: Surface, key: &Key, value: &Node, blocks: &mut Vec<RawBloc
             .at(key.span, near.map_or("not a block".into(), |n| format!("did you mean {n:?}?")));
         error = match near {
             Some(near) => error.help(format!("Write {near}.")),
+            None if surface == Surface::Json => {
+                error.help("Take it out; a comment's key is \"//\".".to_string())
+            }
             None => error.help(format!("A key that only holds anchors begins with `x-`: x-{}.", key.text)),
         };
         return out.push(error);

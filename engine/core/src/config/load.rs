@@ -156,7 +156,19 @@ pub fn load(request: LoadRequest<'_>) -> (Option<Config>, SourceMap, Diagnostics
     loader.module(ModulePath::new(), root_dir.clone(), &names, &mut Vec::new());
     let Loader { sources, records, modules, is_whole, out, .. } = loader;
     let config = is_whole.then(|| Config { sources: sources.clone(), root_dir, modules, files: records });
-    (config, sources, out)
+    (config, sources, told_once(out))
+}
+
+/// Leaves out what only follows from a fault of the text at the same place: a second key is a name declared twice, too.
+fn told_once(all: Diagnostics) -> Diagnostics {
+    let place = |d: &Diagnostic| d.labels.first().map(|l| l.span);
+    let of_text: Vec<_> = all.iter().filter(|d| d.is_error() && !stops(d)).filter_map(place).collect();
+    let mut kept = Diagnostics::new();
+    kept.extend(all.into_iter().filter(|d| {
+        let is_of_text = d.is_error() && !stops(d);
+        is_of_text || place(d).is_none_or(|p| !of_text.contains(&p))
+    }));
+    kept
 }
 
 /// What the name of a file says of it.
@@ -292,13 +304,13 @@ impl Loader<'_> {
             let (surface, nodes) = match file_kind(name) {
                 Some(FileKind::Json) => {
                     let (node, faults) = parse_json(source, &text);
-                    self.is_whole &= !faults.has_errors();
+                    self.is_whole &= !faults.iter().any(stops);
                     self.out.extend(faults);
                     (Surface::Json, node.into_iter().collect())
                 }
                 _ => {
                     let (nodes, faults) = parse_yaml(source, &text);
-                    self.is_whole &= !faults.has_errors();
+                    self.is_whole &= !faults.iter().any(stops);
                     self.out.extend(faults);
                     (Surface::Yaml, nodes)
                 }
@@ -401,6 +413,11 @@ impl Loader<'_> {
         }
         Some(dir)
     }
+}
+
+/// Whether the text after a fault may not have been read: not so after a second key or a number in doubt.
+fn stops(fault: &Diagnostic) -> bool {
+    fault.is_error() && !matches!(fault.code, "G0401" | "G0406" | "G0407")
 }
 
 fn shown(dir: &Path) -> String {

@@ -140,8 +140,9 @@ impl<'a> Reader<'a> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
         let mut seen: HashMap<Arc<str>, Span> = HashMap::new();
         self.blanks();
+        let mut is_first_entry = true;
         while !self.rest().starts_with('}') {
-            if !entries.is_empty() {
+            if !std::mem::take(&mut is_first_entry) {
                 if !self.rest().starts_with(',') {
                     return self.fail(self.at, "A comma or `}` was expected.");
                 }
@@ -149,8 +150,9 @@ impl<'a> Reader<'a> {
                 self.blanks();
             }
             let (key, value) = self.entry(depth)?;
-            self.note(&key, &mut seen);
-            entries.push((key, value));
+            if self.is_first(&key, &mut seen) {
+                entries.push((key, value));
+            }
             self.blanks();
         }
         self.at += 1;
@@ -172,10 +174,11 @@ impl<'a> Reader<'a> {
         Some((key, self.value(depth + 1)?))
     }
 
-    fn note(&mut self, key: &Key, seen: &mut HashMap<Arc<str>, Span>) {
+    /// Whether the object has no such key yet; tells of the second one.
+    fn is_first(&mut self, key: &Key, seen: &mut HashMap<Arc<str>, Span>) -> bool {
         // `//` is Terraform's comment: it may stand there as often as one likes.
         if &*key.text == "//" {
-            return;
+            return true;
         }
         if let Some(first) = seen.insert(key.text.clone(), key.span) {
             self.diagnostics.push(
@@ -184,7 +187,9 @@ impl<'a> Reader<'a> {
                     .at(key.span, "the second one")
                     .at(first, "the first one"),
             );
+            return false;
         }
+        true
     }
 
     fn string(&mut self) -> Option<Text> {

@@ -162,11 +162,21 @@ impl Parser<'_> {
                 "Missing expression",
                 "Expected the start of an expression, but found the end of the text.",
             )),
-            _ => Err(self.fault(
-                next,
-                "Invalid expression",
-                "Expected the start of an expression, but found an invalid expression token.",
-            )),
+            _ => {
+                let fault = self.fault(
+                    next,
+                    "Invalid expression",
+                    "Expected the start of an expression, but found an invalid expression token.",
+                );
+                let word = self.slice(next);
+                // Faults of a kind of their own have their help already.
+                let plain = fault.help.is_none() && !word.trim().is_empty() && next.tok != Tok::Invalid;
+                Err(if plain {
+                    Box::new(fault.help(format!("Write the value that is missing before `{word}`.")))
+                } else {
+                    fault
+                })
+            }
         }
     }
 

@@ -12,7 +12,7 @@ pub use graph::{BlockGraph, Edge, Item, ItemId, dependencies, named};
 use super::body;
 use super::targets::provider_for;
 use super::version::Constraint;
-use super::{BlockId, Config, Module, ProviderRef, ResourceBlock};
+use super::{BlockId, Config, Module, ModuleCall, ProviderRef, ResourceBlock};
 use groma_lang::eval::{NoScope, evaluate};
 use groma_types::convert::convert;
 use groma_types::diagnostic::nearest;
@@ -94,6 +94,7 @@ impl Checker<'_> {
         }
         for call in module.calls.values() {
             call.providers.values().for_each(|p| self.provider_declared(module, p));
+            self.call_arguments(module, call);
         }
         self.variable_defaults(module);
         self.versions(module);
@@ -204,6 +205,29 @@ impl Checker<'_> {
                     .at(block.span, "has no for_each"),
             ),
             _ => {}
+        }
+    }
+
+    /// Arguments that are constants are held against the variables of the called module.
+    fn call_arguments(&mut self, module: &Module, call: &ModuleCall) {
+        let mut path = module.path.clone();
+        path.push(call.name.clone());
+        let Some(called) = self.config.modules.get(&path) else { return };
+        for (name, argument) in call.arguments.iter().filter(|(_, a)| a.is_static()) {
+            let Some(variable) = called.variables.get(name) else { continue };
+            let (value, faults) = evaluate(argument, &NoScope);
+            if faults.has_errors() {
+                continue;
+            }
+            let filled = groma_lang::types_syntax::apply_defaults(&variable.constraint, value);
+            if let Err(error) = convert(&filled, &variable.constraint.ty) {
+                self.out.push(
+                    Diagnostic::error("G1011", "Invalid value for a module's variable")
+                        .detail(format!("Variable {name:?} takes {}: {error}.", variable.constraint.ty))
+                        .at(argument.span(), "this value")
+                        .at(variable.span, "the variable"),
+                );
+            }
         }
     }
 

@@ -145,6 +145,10 @@ fn faults_of_loading_do_not_hide_those_of_the_check() {
         "output: {a: {valu: 1}}\nlocals: {a: \"${local.b}\"}\nresource: {t_thing: {a: {nam: x}}}\n",
         &["1:14 <valu> G0606", "1:10 <a> G0609", "3:26 <nam> G0701", "2:16 <local.b> G0801"],
     );
+    all(
+        "locals: {a: 1, a: 2, b: 007, c: \"${local.d}\"}\n",
+        &["1:16 <a> G0401", "1:25 <007> G0406", "1:36 <local.d> G0801"],
+    );
     // A block that could not be read has no names; what asks for them is no fault of its own.
     all(
         "variabel: {a: {}}\nlocals: {a: \"${var.a}\"}\nresource: {t_thing: {a: {nam: x}}}\n",
