@@ -249,6 +249,8 @@ fn apply_then_plan_is_empty_and_destroy_empties_the_world() {
         let Generated { first, second } = generate(seed);
         let mut bench = bench(seed);
         for spec in [&first, &second] {
+            // Asserts by itself that neither the world nor the state changes.
+            bench.plan(spec);
             applied(&mut bench, seed, spec);
             let calls = bench.world.mutating_calls();
             let again = bench.apply(spec);
