@@ -3,7 +3,7 @@
 use groma_lang::eval::FunctionHost;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The machine's files, relative paths from the folder that the command runs in.
 pub(crate) struct RealFiles {
@@ -40,6 +40,28 @@ impl FunctionHost for RealFiles {
         }
         found.sort();
         Ok(found)
+    }
+
+    fn real_path(&self, path: &str) -> Result<String, String> {
+        let at = self.at(path);
+        let mut there = at.as_path();
+        loop {
+            match there.canonicalize() {
+                Ok(real) => {
+                    let rest = at.strip_prefix(there).unwrap_or(Path::new(""));
+                    let is_plain =
+                        rest.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+                    return match is_plain {
+                        true => Ok(real.join(rest).to_string_lossy().into_owned()),
+                        false => Err(format!("{path} goes through a folder that is not there")),
+                    };
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !there.is_symlink() => {
+                    there = there.parent().ok_or_else(|| format!("{path}: {error}"))?;
+                }
+                Err(error) => return Err(format!("{path}: {error}")),
+            }
+        }
     }
 
     fn base_dir(&self) -> String {

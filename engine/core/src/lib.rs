@@ -4,6 +4,7 @@
 //! [`event::Event`]. No cloud and no terminal is known here.
 
 pub mod config;
+mod confined;
 pub mod event;
 pub mod exec;
 pub mod facade;

@@ -5,7 +5,8 @@
 
 use crate::config::inputs;
 use crate::config::targets::{self, Target};
-use crate::config::{BlockId, Config, Expansion, Module, ModuleCall, Variable};
+use crate::config::{BlockId, Config, Expansion, Module, ModuleCall, ModulePath, Variable};
+use crate::confined::Confined;
 use crate::facade::Host;
 use crate::values::{Keys, Values};
 use groma_lang::eval::{self, FunctionHost};
@@ -39,6 +40,8 @@ struct Memo<T> {
 pub struct Evaluator {
     pub config: Arc<Config>,
     functions: Arc<dyn FunctionHost + Send + Sync>,
+    /// What functions of fetched modules may read.
+    confined: BTreeMap<ModulePath, Confined>,
     cwd: Arc<str>,
     workspace: Arc<str>,
     values_memo: RefCell<HashMap<Item, Memo<(Value, Diagnostics)>>>,
@@ -101,6 +104,7 @@ pub struct Scope<'a> {
 impl Evaluator {
     pub fn new(config: Arc<Config>, host: &Host) -> Evaluator {
         Evaluator {
+            confined: Confined::of(&config, &host.files),
             config,
             functions: host.files.clone(),
             cwd: host.cwd.as_str().into(),
@@ -413,6 +417,11 @@ fn with_residual(value: Value, expr: &Expr, scope: &Scope<'_>) -> Value {
     if !value.deep_marks().minted {
         return value;
     }
+    // A recipe is asked outside of its module, where nothing confines what a fetched one reads.
+    let reads = ["file", "templatestring"].iter().any(|word| expr.source_text().contains(word));
+    if reads && scope.eval.confined.contains_key(&scope.place.module.path()) {
+        return value;
+    }
     let mut missing = Vec::new();
     value.walk_paths(&AttrPath::root(), &mut |path, v| {
         if v.marks().minted && v.as_unknown().is_some_and(|u| u.residual.is_none()) {
@@ -519,7 +528,15 @@ impl eval::Scope for Scope<'_> {
     }
 
     fn host(&self) -> &dyn FunctionHost {
-        &*self.eval.functions
+        let eval = self.eval;
+        // Most stacks fetch nothing: no path is made for them.
+        match eval.confined.is_empty() {
+            true => &*eval.functions,
+            false => match eval.confined.get(&self.place.module.path()) {
+                Some(confined) => confined,
+                None => &*eval.functions,
+            },
+        }
     }
 }
 

@@ -52,6 +52,13 @@ pub trait FunctionHost {
     fn list_files(&self, base: &str) -> Result<Vec<String>, String> {
         Err(format!("no folder can be read here: {base}"))
     }
+    /// Where a path leads when all links are followed, absolute; what is not there is where it would be.
+    ///
+    /// # Errors
+    /// It can not be told.
+    fn real_path(&self, path: &str) -> Result<String, String> {
+        Err(format!("no file can be read here: {path}"))
+    }
     /// The absolute path that relative paths start from.
     fn base_dir(&self) -> String {
         ".".into()

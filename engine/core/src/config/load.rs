@@ -4,6 +4,7 @@
 
 use super::decode::{self, Decoded, RawCall};
 use super::gather::{Document, Surface};
+use super::packages::{self, Fetched, Package, PackageAnswer, PackageRequest};
 use super::values::{expression, unknown_key};
 use super::{Config, FileRecord, Module, ModulePath};
 use groma_lang::document::{parse_json, parse_yaml};
@@ -34,6 +35,12 @@ pub trait FileReader {
     /// The file is not there, cannot be read, or is not UTF-8.
     fn read(&self, path: &Path) -> std::io::Result<String>;
     fn is_file(&self, path: &Path) -> bool;
+    /// Where the files of a package are that a module call names.
+    fn package(&self, request: PackageRequest<'_>) -> PackageAnswer {
+        let fault = Diagnostic::error("G0523", "A module cannot be fetched")
+            .detail(format!("{:?} is not at hand, and nothing is fetched here.", request.source));
+        PackageAnswer::refused(fault)
+    }
 }
 
 /// Why bytes are no text: what can be shown of them, and where the first wrong one stands.
@@ -83,11 +90,21 @@ impl FileReader for DiskFiles {
 
 /// Files that are kept in memory: tests, saved plans.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryFiles(BTreeMap<PathBuf, Arc<str>>);
+pub struct MemoryFiles {
+    files: BTreeMap<PathBuf, Arc<str>>,
+    packages: BTreeMap<ModulePath, Fetched>,
+}
 
 impl MemoryFiles {
     pub fn new<P: AsRef<Path>, T: Into<Arc<str>>>(files: impl IntoIterator<Item = (P, T)>) -> MemoryFiles {
-        MemoryFiles(files.into_iter().map(|(p, t)| (normal(p.as_ref()), t.into())).collect())
+        let files = files.into_iter().map(|(p, t)| (normal(p.as_ref()), t.into())).collect();
+        MemoryFiles { files, packages: BTreeMap::new() }
+    }
+
+    /// With the modules that calls named which are not local.
+    #[must_use]
+    pub fn with_packages(self, packages: BTreeMap<ModulePath, Fetched>) -> MemoryFiles {
+        MemoryFiles { packages, ..self }
     }
 
     /// The files of a config that was loaded from `root_dir`.
@@ -99,20 +116,26 @@ impl MemoryFiles {
 impl FileReader for MemoryFiles {
     fn list(&self, dir: &Path) -> std::io::Result<Vec<String>> {
         let dir = normal(dir);
-        let inside = self.0.keys().filter(|p| p.parent() == Some(&dir));
+        let inside = self.files.keys().filter(|p| p.parent() == Some(&dir));
         let names: Vec<String> =
             inside.filter_map(|p| p.file_name().and_then(|n| n.to_str()).map(String::from)).collect();
-        if names.is_empty() && !self.0.keys().any(|p| p.starts_with(&dir)) {
+        if names.is_empty() && !self.files.keys().any(|p| p.starts_with(&dir)) {
             return Err(std::io::ErrorKind::NotFound.into());
         }
         Ok(names)
     }
     fn read(&self, path: &Path) -> std::io::Result<String> {
-        let found = self.0.get(&normal(path)).map(|t| t.to_string());
+        let found = self.files.get(&normal(path)).map(|t| t.to_string());
         found.ok_or_else(|| std::io::ErrorKind::NotFound.into())
     }
     fn is_file(&self, path: &Path) -> bool {
-        self.0.contains_key(&normal(path))
+        self.files.contains_key(&normal(path))
+    }
+    fn package(&self, request: PackageRequest<'_>) -> PackageAnswer {
+        match self.packages.get(request.call) {
+            Some(found) => PackageAnswer::Here(found.clone()),
+            None => DiskFiles.package(request),
+        }
     }
 }
 
@@ -145,6 +168,7 @@ pub fn load(request: LoadRequest<'_>) -> (Option<Config>, SourceMap, Diagnostics
         sources: SourceMap::default(),
         records: Vec::new(),
         modules: BTreeMap::new(),
+        packages: BTreeMap::new(),
         is_whole: true,
         out: Diagnostics::new(),
     };
@@ -153,9 +177,11 @@ pub fn load(request: LoadRequest<'_>) -> (Option<Config>, SourceMap, Diagnostics
     } else {
         loader.spec_files(&root_dir, None)
     };
-    loader.module(ModulePath::new(), root_dir.clone(), &names, &mut Vec::new());
-    let Loader { sources, records, modules, is_whole, out, .. } = loader;
-    let config = is_whole.then(|| Config { sources: sources.clone(), root_dir, modules, files: records });
+    let root = Found { dir: root_dir.clone(), package: None };
+    loader.module(ModulePath::new(), root, &names, &mut Vec::new());
+    let Loader { sources, records, modules, packages, is_whole, out, .. } = loader;
+    let config =
+        is_whole.then(|| Config { sources: sources.clone(), root_dir, modules, packages, files: records });
     (config, sources, told_once(out))
 }
 
@@ -203,12 +229,31 @@ fn is_override(name: &str) -> bool {
     stem(name) == "override" || stem(name).ends_with("_override")
 }
 
+/// A module's folder, and the package that it is in.
+struct Found {
+    dir: PathBuf,
+    package: Option<Arc<Package>>,
+}
+
+impl Found {
+    /// What tells a module from another one: its folder, or that of its package, which lies elsewhere for each call.
+    fn identity(&self) -> PathBuf {
+        match &self.package {
+            Some(package) => {
+                Path::new(&*package.source).join(self.dir.strip_prefix(&package.dir).unwrap_or(&self.dir))
+            }
+            None => self.dir.clone(),
+        }
+    }
+}
+
 struct Loader<'a> {
     files: &'a dyn FileReader,
     root_dir: PathBuf,
     sources: SourceMap,
     records: Vec<FileRecord>,
     modules: BTreeMap<ModulePath, Module>,
+    packages: BTreeMap<ModulePath, Fetched>,
     /// Every file was there and read to its end.
     is_whole: bool,
     out: Diagnostics,
@@ -271,12 +316,13 @@ impl Loader<'_> {
     }
 
     /// Reads one module and those that it calls.
-    fn module(&mut self, path: ModulePath, dir: PathBuf, names: &[String], ancestors: &mut Vec<PathBuf>) {
-        let documents = self.documents(&dir, names);
+    fn module(&mut self, path: ModulePath, found: Found, names: &[String], ancestors: &mut Vec<PathBuf>) {
+        let documents = self.documents(&found.dir, names);
         let Decoded { mut module, calls } = decode::module(&documents, &mut self.out);
         module.path = path.clone();
-        module.dir = dir.clone();
-        ancestors.push(dir);
+        ancestors.push(found.identity());
+        module.dir = found.dir;
+        module.package = found.package;
         for raw in calls {
             let call = self.call(&module, raw, ancestors);
             module.calls.insert(call.name.clone(), call);
@@ -345,9 +391,9 @@ impl Loader<'_> {
         let RawCall { mut call, body, source_span } = raw;
         let mut path = caller.path.clone();
         path.push(call.name.clone());
-        if let Some(dir) = self.source_dir(&caller.dir, &call.source, source_span, ancestors) {
-            let names = self.spec_files(&dir, Some(source_span));
-            self.module(path.clone(), dir, &names, ancestors);
+        if let Some(found) = self.find(caller, &path, &call, source_span, ancestors) {
+            let names = self.spec_files(&found.dir, Some(source_span));
+            self.module(path.clone(), found, &names, ancestors);
         }
         let called = self.modules.get(&path);
         for (key, node) in body.node.as_map().unwrap_or_default() {
@@ -381,37 +427,64 @@ impl Loader<'_> {
         call
     }
 
-    fn source_dir(
+    /// Where the module is that a call names.
+    fn find(
         &mut self,
-        caller: &Path,
-        source: &str,
+        caller: &Module,
+        path: &ModulePath,
+        call: &super::ModuleCall,
         span: Span,
         ancestors: &[PathBuf],
-    ) -> Option<PathBuf> {
-        if source.is_empty() {
+    ) -> Option<Found> {
+        if call.source.is_empty() {
             return None;
         }
-        if !(source.starts_with("./") || source.starts_with("../") || source == "." || source == "..") {
-            self.out.push(
-                Diagnostic::error("G0515", "Modules are not fetched yet")
-                    .detail(format!(
-                        "{source:?} is not a local folder: a local source begins with ./ or ../."
-                    ))
-                    .help("Copy the module into the stack's folder and name it: source: ./modules/NAME")
-                    .at(span, "not a local source"),
-            );
-            return None;
-        }
-        let dir = normal(&caller.join(source));
-        if ancestors.contains(&dir) || ancestors.len() > DEPTH_MAX {
-            self.out.push(
+        let found = match packages::is_local(&call.source) {
+            true => packages::local_dir(&caller.dir, &call.source, caller.package.as_ref(), span)
+                .map(|dir| Found { dir, package: caller.package.clone() }),
+            false => self.fetched(caller, path, call, span)?,
+        };
+        let fault = match found {
+            Ok(found) if ancestors.contains(&found.identity()) || ancestors.len() > DEPTH_MAX => {
                 Diagnostic::error("G0516", "A module calls itself")
-                    .detail(format!("{} is being read already: the calls would never end.", shown(&dir)))
-                    .at(span, "calls a module that leads here"),
-            );
-            return None;
+                    .detail(format!(
+                        "{} is being read already: the calls would never end.",
+                        shown(&found.identity())
+                    ))
+                    .at(span, "calls a module that leads here")
+            }
+            Ok(found) => return Some(found),
+            Err(fault) => fault,
+        };
+        self.out.push(fault);
+        None
+    }
+
+    /// `None`: it has to be fetched first.
+    fn fetched(
+        &mut self,
+        caller: &Module,
+        path: &ModulePath,
+        call: &super::ModuleCall,
+        span: Span,
+    ) -> Option<Result<Found, Diagnostic>> {
+        let request = PackageRequest {
+            call: path,
+            source: &call.source,
+            version: call.version.as_deref(),
+            in_package: caller.package.is_some(),
+        };
+        match self.files.package(request) {
+            PackageAnswer::Here(fetched) => {
+                self.packages.insert(path.clone(), fetched.clone());
+                Some(Ok(Found { dir: fetched.dir, package: Some(fetched.package) }))
+            }
+            PackageAnswer::Pending => {
+                self.is_whole = false;
+                None
+            }
+            PackageAnswer::Refused(fault) => Some(Err(fault.at(span, "this module"))),
         }
-        Some(dir)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod check;
 pub mod decode;
 pub mod inputs;
 pub mod load;
+pub mod packages;
 pub mod targets;
 
 mod foreign;
@@ -38,6 +39,8 @@ pub struct Config {
     /// The stack's folder.
     pub root_dir: PathBuf,
     pub modules: BTreeMap<ModulePath, Module>,
+    /// What calls named that is not a folder beside them, by the call.
+    pub packages: BTreeMap<ModulePath, packages::Fetched>,
     /// Every file that was read, relative to the stack, for saved plans.
     pub files: Vec<FileRecord>,
 }
@@ -52,6 +55,8 @@ pub struct FileRecord {
 pub struct Module {
     pub path: ModulePath,
     pub dir: PathBuf,
+    /// The package that it was fetched in; `None` in the root and in what it calls by local sources.
+    pub package: Option<Arc<packages::Package>>,
     pub variables: BTreeMap<Arc<str>, Variable>,
     pub locals: BTreeMap<Arc<str>, Local>,
     pub outputs: BTreeMap<Arc<str>, Output>,
@@ -228,6 +233,8 @@ pub struct ModuleCall {
     pub name: Arc<str>,
     pub span: Span,
     pub source: Arc<str>,
+    /// Constraint of a registry module.
+    pub version: Option<Arc<str>>,
     pub expansion: Expansion,
     /// Arguments by variable name.
     pub arguments: BTreeMap<Arc<str>, Expr>,

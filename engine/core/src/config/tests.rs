@@ -106,7 +106,7 @@ fn faults_of_files_and_blocks() {
     );
     check(
         &[("a.yaml", "module: {m: {source: hashicorp/consul/aws}}\n")],
-        "a.yaml:1:22 <hashicorp/consul/aws> G0515 Modules are not fetched yet \"hashicorp/consul/aws\" is not a local folder: a local source begins with ./ or ../.",
+        "a.yaml:1:22 <hashicorp/consul/aws> G0523 A module cannot be fetched \"hashicorp/consul/aws\" is not at hand, and nothing is fetched here.",
     );
     check(
         &[("a.yaml", "module: {m: {source: ./m, y: 1}}\n"), ("m/a.yaml", "variable: {x: {}}\n")],

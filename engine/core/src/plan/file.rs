@@ -12,7 +12,8 @@ use super::Change;
 use super::planner::block_of;
 use super::whole::{self, Planned};
 use crate::config::load::{LoadRequest, MemoryFiles, load};
-use crate::config::{Config, FileRecord};
+use crate::config::packages::{Fetched, Package};
+use crate::config::{Config, FileRecord, ModulePath};
 use crate::exec::emit::Emitter;
 use crate::facade::{Host, PlanOptions, RefreshMode};
 use crate::refresh::Refreshed;
@@ -43,6 +44,7 @@ struct FileDto {
     cwd: String,
     root_dir: String,
     files: Vec<(String, String)>,
+    packages: Vec<PackageDto>,
     variables: BTreeMap<String, Blob>,
     destroy: bool,
     refresh_only: bool,
@@ -62,6 +64,15 @@ struct OriginDto {
     is_file: bool,
     workspace: String,
     mode: String,
+}
+
+/// A module call whose module was fetched. Folders are absolute or from where the command runs, as the root's is.
+#[derive(Serialize, Deserialize)]
+struct PackageDto {
+    call: Vec<String>,
+    source: String,
+    package_dir: String,
+    module_dir: String,
 }
 
 /// Object, and what was read of it: sealed attributes and private bytes; `None`: it is gone.
@@ -142,6 +153,7 @@ enum Answer {
     Content(Result<Vec<u8>, String>),
     Exists(Result<bool, String>),
     Names(Result<Vec<String>, String>),
+    Real(Result<String, String>),
     Text(String),
 }
 
@@ -188,6 +200,10 @@ impl FunctionHost for RecordingFiles {
     fn list_files(&self, base: &str) -> Result<Vec<String>, String> {
         let unwrap = |a: &Answer| if let Answer::Names(n) = a { Some(n.clone()) } else { None };
         self.ask(format!("list {base}"), Answer::Names, unwrap, || self.inner.list_files(base))
+    }
+    fn real_path(&self, path: &str) -> Result<String, String> {
+        let unwrap = |a: &Answer| if let Answer::Real(r) = a { Some(r.clone()) } else { None };
+        self.ask(format!("real {path}"), Answer::Real, unwrap, || self.inner.real_path(path))
     }
     fn base_dir(&self) -> String {
         self.inner.base_dir()
@@ -254,6 +270,7 @@ pub fn save(
         cwd: planner.host.cwd.clone(),
         root_dir: config.root_dir.to_string_lossy().into_owned(),
         files: config.files.iter().map(|f| (f.name.to_string(), f.text.to_string())).collect(),
+        packages: config.packages.iter().map(package).collect(),
         variables: sealed,
         destroy: options.destroy,
         refresh_only: options.refresh_only,
@@ -268,6 +285,21 @@ pub fn save(
     };
     let body = to_bytes("a plan", &dto)?;
     Ok([MAGIC, digest(&body).as_ref(), &body].concat())
+}
+
+fn package((call, fetched): (&ModulePath, &Fetched)) -> PackageDto {
+    PackageDto {
+        call: call.iter().map(ToString::to_string).collect(),
+        source: fetched.package.source.to_string(),
+        package_dir: fetched.package.dir.to_string_lossy().into_owned(),
+        module_dir: fetched.dir.to_string_lossy().into_owned(),
+    }
+}
+
+fn fetched(dto: &PackageDto) -> (ModulePath, Fetched) {
+    let package = Package { source: dto.source.as_str().into(), dir: PathBuf::from(&dto.package_dir) };
+    let fetched = Fetched { package: Arc::new(package), dir: PathBuf::from(&dto.module_dir) };
+    (dto.call.iter().map(|name| name.as_str().into()).collect(), fetched)
 }
 
 fn digest(bytes: &[u8]) -> aws_lc_rs::digest::Digest {
@@ -319,10 +351,11 @@ fn save_reads(files: &RecordingFiles, keys: &mut Keys) -> Result<BTreeMap<String
             }
             Answer::Exists(Ok(exists)) => ReadDto::Exists(exists),
             Answer::Names(Ok(names)) => ReadDto::Names(names),
-            Answer::Text(text) => ReadDto::Text(text),
-            Answer::Content(Err(why)) | Answer::Exists(Err(why)) | Answer::Names(Err(why)) => {
-                ReadDto::Failed(why)
-            }
+            Answer::Text(text) | Answer::Real(Ok(text)) => ReadDto::Text(text),
+            Answer::Content(Err(why))
+            | Answer::Exists(Err(why))
+            | Answer::Names(Err(why))
+            | Answer::Real(Err(why)) => ReadDto::Failed(why),
         };
         out.insert(key, dto);
     }
@@ -446,9 +479,11 @@ fn open_reads(
             }
             ReadDto::Exists(exists) => Answer::Exists(Ok(*exists)),
             ReadDto::Names(names) => Answer::Names(Ok(names.clone())),
+            ReadDto::Text(text) if key.starts_with("real ") => Answer::Real(Ok(text.clone())),
             ReadDto::Text(text) => Answer::Text(text.clone()),
             ReadDto::Failed(why) if key.starts_with("read ") => Answer::Content(Err(why.clone())),
             ReadDto::Failed(why) if key.starts_with("exists ") => Answer::Exists(Err(why.clone())),
+            ReadDto::Failed(why) if key.starts_with("real ") => Answer::Real(Err(why.clone())),
             ReadDto::Failed(why) => Answer::Names(Err(why.clone())),
         };
         out.insert(key.clone(), answer);
@@ -479,7 +514,8 @@ impl SavedPlan {
             .iter()
             .map(|(name, text)| FileRecord { name: name.as_str().into(), text: text.as_str().into() })
             .collect();
-        let files = MemoryFiles::of_records(&root, &records);
+        let packages = self.dto.packages.iter().map(fetched).collect();
+        let files = MemoryFiles::of_records(&root, &records).with_packages(packages);
         let path = if self.dto.origin.is_file { PathBuf::from(&self.dto.origin.path) } else { root };
         let (config, _, diagnostics) = load(LoadRequest { path: &path, files: &files });
         match config {

@@ -2,6 +2,7 @@
 
 use super::{Decoder, body, duplicate, label};
 use crate::config::gather::{BlockType, RawBlock};
+use crate::config::packages::is_local;
 use crate::config::values::{expression, one_or_many, references, static_text, wrong_shape};
 use crate::config::{
     BlockId, Body, Expansion, IgnoreChanges, Lifecycle, ModuleCall, ProviderRef, ResourceBlock,
@@ -175,18 +176,24 @@ impl Decoder<'_> {
             name: name.clone(),
             span: block.span,
             source: "".into(),
+            version: None,
             expansion: Expansion::Single,
             arguments: BTreeMap::new(),
             providers: BTreeMap::new(),
             depends_on: Vec::new(),
         };
         let mut source_span = block.span;
+        let mut version_span = None;
         let mut expansions = Expansions::new();
         for (key, node) in &block.entries {
             match &*key.text {
                 "source" => {
                     source_span = node.span;
                     call.source = static_text(node, "source", self.out).unwrap_or_else(|| "".into());
+                }
+                "version" if !node.is_null() => {
+                    version_span = Some(node.span);
+                    call.version = self.constraint(node);
                 }
                 "count" if !node.is_null() => {
                     expansions.push(("count", key.span, expression(node, &Type::Number, self.out)));
@@ -201,6 +208,17 @@ impl Decoder<'_> {
             }
         }
         call.expansion = self.expansion(expansions);
+        if let Some(span) = version_span.filter(|_| is_local(&call.source)) {
+            self.out.push(
+                Diagnostic::error("G0522", "A version without a registry")
+                    .detail(format!(
+                        "{:?} is a local folder: it has the version of what it stands in.",
+                        call.source
+                    ))
+                    .help("Take version out, or name a module of a registry as NAMESPACE/NAME/PROVIDER.")
+                    .at(span, "not for a local source"),
+            );
+        }
         if block.get("source").is_none_or(Node::is_null) {
             self.missing(block.span, "A module call", "source");
         }

@@ -109,7 +109,7 @@ impl Decoder<'_> {
         Some(required)
     }
 
-    fn constraint(&mut self, node: &Node) -> Option<Arc<str>> {
+    pub(super) fn constraint(&mut self, node: &Node) -> Option<Arc<str>> {
         let text = static_text(node, "version", self.out)?;
         if let Err(why) = Constraint::parse(&text) {
             self.bad_constraint(&why, node.span);
