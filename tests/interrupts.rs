@@ -92,6 +92,23 @@ fn the_first_interrupt_leaves_what_waits_and_the_next_run_goes_on() {
     stack.ok(&["destroy", "-auto-approve"]);
 }
 
+/// What is left of a pause is waited for by the next run, and not more.
+#[test]
+fn a_pause_is_left_at_once_and_goes_on_later() {
+    let spec = "resource:\n  time_sleep: { it: { create_duration: 4s } }\n";
+    let stack = Stack::new().file("main.yaml", spec);
+    let mut run = Running::start(&stack, APPLY);
+    let begun = Instant::now();
+    run.until("apply_start", "time_sleep.it");
+    run.interrupt();
+    assert_eq!(run.end(), Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(4), "the pause was not left: {:?}", begun.elapsed());
+    stack.ok(&["state", "list"]).says(&["time_sleep.it (waiting)"]);
+    stack.ok(APPLY);
+    assert!(begun.elapsed() >= Duration::from_secs(4), "it did not go on: {:?}", begun.elapsed());
+    stack.ok(&["plan", "-detailed-exitcode"]).says(&["No changes."]);
+}
+
 /// A request that hangs holds the first interrupt up, and the second one leaves it.
 #[test]
 #[ignore = "slow tier: a whole apply and destroy"]

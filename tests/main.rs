@@ -1,6 +1,7 @@
 //! Tests of groma from outside: the real binary, its exit codes and what it says; the rules of the house.
 
 mod bad_input;
+mod builtin;
 mod interrupts;
 mod kit;
 mod sandbox;

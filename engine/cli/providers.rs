@@ -5,22 +5,34 @@ use groma_engine::facade::Registry;
 use groma_provider::{NetworkPolicy, Provider};
 use groma_sandbox::client::Running;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Every provider by its name; with a sandbox, on its endpoint and with its credentials, whatever the machine has.
-pub(crate) fn registry(sandbox: Option<&Running>, settings: &Settings) -> Registry {
+pub(crate) fn registry(sandbox: Option<&Running>, settings: &Settings, folder: &Path) -> Registry {
     let mut providers: BTreeMap<Arc<str>, Arc<dyn Provider>> = BTreeMap::new();
     let mut add = |provider: Arc<dyn Provider>| {
         providers.insert(provider.schema().name.clone(), provider);
     };
-    add(Arc::new(groma_provider_std::TerraformProvider::new()));
+    groma_provider_std::providers(&machine(settings, folder)).into_iter().for_each(|p| add(Arc::new(p)));
     #[cfg(feature = "aws")]
     add(aws(sandbox, settings));
     #[cfg(feature = "kubernetes")]
     add(kubernetes(sandbox));
     #[cfg(not(any(feature = "aws", feature = "kubernetes")))]
-    let _ = (sandbox, settings);
+    let _ = sandbox;
     Registry { providers }
+}
+
+/// What programs get of the environment where the run's own is withheld: enough to run, no credentials.
+const PROGRAM_VARS: [&str; 5] = ["PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT"];
+
+fn machine(settings: &Settings, folder: &Path) -> groma_provider_std::Machine {
+    let kept = |name: &&str| settings.get(name).map(|v| (name.to_string(), v.to_string()));
+    groma_provider_std::Machine {
+        folder: folder.to_path_buf(),
+        program_vars: PROGRAM_VARS.iter().filter_map(kept).collect(),
+    }
 }
 
 #[cfg(feature = "aws")]

@@ -109,7 +109,7 @@ impl Session {
     /// The cloud to work on. In sandbox mode the stack's sandbox is joined, or started.
     pub(crate) fn cloud(&self, stack: &Stack) -> Result<Cloud, Exit> {
         if !self.global.sandbox {
-            let registry = providers::registry(None, &self.settings);
+            let registry = providers::registry(None, &self.settings, &self.cwd);
             let workspace = stack.workspace.clone();
             return Ok(Cloud { clock: Arc::new(WallClock), registry, sandbox: None, workspace });
         }
@@ -131,7 +131,7 @@ impl Session {
         let clock = client::now(&folder).map_err(|e| failed(e.to_string()))?;
         Ok(Cloud {
             clock: Arc::new(SandboxClock(clock)),
-            registry: providers::registry(Some(&running), &self.settings),
+            registry: providers::registry(Some(&running), &self.settings, &self.cwd),
             sandbox: Some(running),
             workspace: stack.workspace.clone(),
         })
@@ -141,7 +141,7 @@ impl Session {
     pub(crate) fn offline(&self) -> Cloud {
         Cloud {
             clock: Arc::new(WallClock),
-            registry: providers::registry(None, &self.settings),
+            registry: providers::registry(None, &self.settings, &self.cwd),
             sandbox: None,
             workspace: self.settings.workspace().to_string(),
         }

@@ -115,6 +115,8 @@ pub struct KindSchema {
     pub owner_mark: bool,
     /// Has nothing but its key: found by its key after an ambiguous create, it is ours.
     pub pure_relation: bool,
+    /// Runs a program of the user's machine: in a fetched module it needs consent.
+    pub runs_program: bool,
 }
 
 /// `arg` of this kind names an object of kind `to`.
@@ -321,6 +323,7 @@ impl KindSchema {
             minter: false,
             owner_mark: false,
             pure_relation: false,
+            runs_program: false,
         }
     }
     #[must_use]

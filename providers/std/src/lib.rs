@@ -1,8 +1,24 @@
-//! Built-in providers: what needs no cloud.
+//! Built-in providers: what needs no cloud. Kinds and attributes are those of Terraform's small providers.
 //!
-//! An object of theirs lives in the state alone: reading gives back what is remembered, and after a crash nothing
-//! of an unfinished create is left anywhere.
+//! Most objects live in the state alone: reading gives back what is remembered, and after a crash nothing of an
+//! unfinished create is left anywhere. One file is one kind or a family of kinds; [`kit`] is what they share.
 
+mod digests;
+mod kit;
+mod local;
+mod null;
+mod random;
 mod terraform;
+mod time;
 
-pub use terraform::TerraformProvider;
+pub use kit::{Builtin, Machine};
+
+/// All of them.
+pub fn providers(machine: &Machine) -> Vec<Builtin> {
+    [local::provider, null::provider, random::provider, terraform::provider, time::provider]
+        .map(|provider| provider(machine))
+        .into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,6 @@ use groma_engine::state::{MemStore, State, Store, verify};
 use groma_lang::eval::NoHost;
 use groma_provider::{Clock, Environment, NetworkPolicy, NoLog, Provider};
 use groma_provider_sim::{SimClock, SimConfig, SimEntropy, SimProvider, SimWorld, block_on};
-use groma_provider_std::TerraformProvider;
 use groma_types::{SourceMap, Timestamp};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -73,7 +72,9 @@ impl Bench {
         for provider in SimProvider::both(&self.world) {
             registry.providers.insert(provider.schema().name.clone(), provider);
         }
-        let std: Arc<dyn Provider> = Arc::new(TerraformProvider::new());
+        let std = groma_provider_std::providers(&groma_provider_std::Machine::default());
+        let std = std.into_iter().find(|p| &*p.schema().name == "terraform");
+        let std: Arc<dyn Provider> = Arc::new(std.expect("the provider is built in"));
         registry.providers.insert("terraform".into(), std);
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         let entropy = Arc::new(self.entropy.clone());

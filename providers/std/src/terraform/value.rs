@@ -1,54 +1,12 @@
-//! The provider `terraform`, with `terraform_data`: a value with the life of a resource.
+//! `terraform_data`: a value with the life of a resource.
 
-use groma_provider::{
-    Action, Configure, Configured, CreateRequest, DeleteRequest, Entropy, ErrorKind, Found, Object,
-    OpContext, PlanInput, PlanOutput, Provider, ProviderError, Read, ReadRequest, RecoverRequest,
-    ResumeRequest, UpdateRequest, World, async_trait,
-};
-use groma_types::schema::{Attribute, Block, KindSchema, ProviderSchema};
-use groma_types::{AttrPath, Resolved, Type, Unknown, Value};
-use serde_json::Value as Json;
-use std::sync::Arc;
+use crate::kit::{Host, Resource, with};
+use crate::random;
+use groma_provider::{OpContext, PlanInput, PlanOutput, ProviderError, async_trait};
+use groma_types::schema::{Attribute, Block, KindSchema};
+use groma_types::{AttrPath, Type, Unknown, Value};
 
-const KIND: &str = "terraform_data";
-
-/// The provider `terraform`.
-pub struct TerraformProvider {
-    schema: ProviderSchema,
-}
-
-impl Default for TerraformProvider {
-    fn default() -> TerraformProvider {
-        TerraformProvider::new()
-    }
-}
-
-impl TerraformProvider {
-    pub fn new() -> TerraformProvider {
-        let kind = data();
-        TerraformProvider {
-            schema: ProviderSchema {
-                name: "terraform".into(),
-                sources: vec!["terraform.io/builtin/terraform".into()],
-                resources: [(kind.kind.clone(), kind)].into(),
-                ..ProviderSchema::default()
-            },
-        }
-    }
-}
-
-fn data() -> KindSchema {
-    let block = Block::new("A value that lives as a resource does, without any object outside.")
-        .attr("id", Attribute::computed(Type::String, "A random id."))
-        .attr("input", Attribute::optional(Type::Dynamic, "Any value; `output` follows it."))
-        .attr("output", Attribute::computed(Type::Dynamic, "The value of `input`.").changes_with(&["input"]))
-        .attr(
-            "triggers_replace",
-            Attribute::optional(Type::Dynamic, "Any value; when it changes, the resource is replaced.")
-                .replaces(),
-        );
-    KindSchema::new(KIND, "terraform", block)
-}
+pub(super) struct Data;
 
 /// Whether an attribute differs, marks aside.
 fn differs(a: &Value, b: &Value, attr: &str) -> bool {
@@ -66,13 +24,31 @@ fn planned_output(proposed: &Value, input: &Value) -> Value {
     Value::from(Unknown { ty: input.ty(), ..unknown }).mark(input.deep_marks())
 }
 
+/// The object with its output: what the input is.
+fn settled(planned: &Value) -> Value {
+    let input = planned.get("input").cloned().unwrap_or(Value::NULL);
+    planned.with_attr("output", input)
+}
+
 #[async_trait]
-impl Provider for TerraformProvider {
-    fn schema(&self) -> &ProviderSchema {
-        &self.schema
+impl Resource for Data {
+    fn schema(&self) -> KindSchema {
+        let block = Block::new("A value that lives as a resource does, without any object outside.")
+            .attr("id", Attribute::computed(Type::String, "A random id."))
+            .attr("input", Attribute::optional(Type::Dynamic, "Any value; `output` follows it."))
+            .attr(
+                "output",
+                Attribute::computed(Type::Dynamic, "The value of `input`.").changes_with(&["input"]),
+            )
+            .attr(
+                "triggers_replace",
+                Attribute::optional(Type::Dynamic, "Any value; when it changes, the resource is replaced.")
+                    .replaces(),
+            );
+        KindSchema::new("terraform_data", "terraform", block)
     }
 
-    fn plan(&self, _: &str, input: PlanInput<'_>) -> Result<PlanOutput, ProviderError> {
+    fn plan(&self, input: PlanInput<'_>) -> Result<PlanOutput, ProviderError> {
         let PlanInput { prior, proposed, .. } = input;
         let replaced = prior.is_some_and(|p| differs(p, &proposed, "triggers_replace"));
         let renewed = prior.is_none_or(|p| differs(p, &proposed, "input")) || replaced;
@@ -85,115 +61,40 @@ impl Provider for TerraformProvider {
         Ok(PlanOutput { planned, requires_replace })
     }
 
-    async fn configure(&self, request: Configure) -> Result<Arc<dyn Configured>, ProviderError> {
-        Ok(Arc::new(Terraform { entropy: request.env.entropy }))
-    }
-}
-
-struct Terraform {
-    entropy: Arc<dyn Entropy>,
-}
-
-impl Terraform {
-    /// A random UUID, version 4.
-    fn id(&self) -> String {
-        let mut bytes = [0; 16];
-        self.entropy.fill(&mut bytes);
-        bytes[6] = bytes[6] & 0x0f | 0x40;
-        bytes[8] = bytes[8] & 0x3f | 0x80;
-        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-    }
-}
-
-/// The object with these attributes; `output` is what `input` is.
-fn object(id: Value, planned: &Value) -> Result<Object, ProviderError> {
-    let get = |name: &str| planned.get(name).cloned().unwrap_or(Value::NULL);
-    let attributes = Value::object([
-        ("id", id),
-        ("input", get("input")),
-        ("output", get("input")),
-        ("triggers_replace", get("triggers_replace")),
-    ]);
-    let unknown = |_| ProviderError::new(ErrorKind::Bug, "an argument is not known");
-    Ok(Object { attributes: attributes.resolve().map_err(unknown)?, private: Json::Null })
-}
-
-fn only_data(kind: &str) -> Result<(), ProviderError> {
-    let unknown = || ProviderError::new(ErrorKind::Bug, format!("{kind} is not a kind of this provider"));
-    (kind == KIND).then_some(()).ok_or_else(unknown)
-}
-
-#[async_trait]
-impl Configured for Terraform {
-    async fn identity(&self) -> Result<World, ProviderError> {
-        Ok(World::default())
-    }
-
-    async fn read(&self, kind: &str, request: ReadRequest) -> Result<Read, ProviderError> {
-        only_data(kind)?;
-        Ok(Read::Present(Object { attributes: request.prior, private: request.private }))
-    }
-
-    async fn read_data(&self, kind: &str, _: Resolved) -> Result<Option<Value>, ProviderError> {
-        Err(ProviderError::new(ErrorKind::Bug, format!("{kind} is not a data source of this provider")))
-    }
-
-    async fn create(
-        &self,
-        kind: &str,
-        request: CreateRequest,
-        _: &dyn OpContext,
-    ) -> Result<Object, ProviderError> {
-        only_data(kind)?;
-        object(self.id().into(), &request.planned)
+    async fn create(&self, host: &Host, planned: &Value, _: &dyn OpContext) -> Result<Value, ProviderError> {
+        Ok(with(&settled(planned), [("id", random::uuid_v4(&*host.env.entropy).into())]))
     }
 
     async fn update(
         &self,
-        kind: &str,
-        request: UpdateRequest,
+        _: &Host,
+        prior: &Value,
+        planned: &Value,
         _: &dyn OpContext,
-    ) -> Result<Object, ProviderError> {
-        only_data(kind)?;
-        object(request.prior.get("id").cloned().unwrap_or(Value::NULL), &request.planned)
+    ) -> Result<Value, ProviderError> {
+        let id = prior.get("id").cloned().unwrap_or(Value::NULL);
+        Ok(with(&settled(planned), [("id", id)]))
     }
 
-    async fn delete(&self, kind: &str, _: DeleteRequest, _: &dyn OpContext) -> Result<(), ProviderError> {
-        only_data(kind)
-    }
-
-    async fn resume(
-        &self,
-        kind: &str,
-        request: ResumeRequest,
-        _: &dyn OpContext,
-    ) -> Result<Read, ProviderError> {
-        only_data(kind)?;
-        Ok(match request.action {
-            Action::Delete => Read::Gone,
-            Action::Create | Action::Update => Read::Present(request.object),
-        })
-    }
-
-    async fn import(&self, kind: &str, id: &str) -> Result<Read, ProviderError> {
-        only_data(kind)?;
-        object(id.into(), &Value::NULL).map(Read::Present)
-    }
-
-    /// Nothing exists outside of the state, so nothing can be left of a create that did not end.
-    async fn recover(&self, kind: &str, _: RecoverRequest) -> Result<Found, ProviderError> {
-        only_data(kind).map(|()| Found::Absent)
+    async fn import(&self, _: &Host, id: &str) -> Result<Value, ProviderError> {
+        Ok(Value::object([("id", id)].map(|(k, v)| (k, Value::from(v)))))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use groma_provider::{Environment, Identity, Interrupted, Made, NetworkPolicy, NoLog};
+    use groma_provider::{
+        Configure, Configured, CreateRequest, DeleteRequest, Environment, Found, Identity, Interrupted, Made,
+        NetworkPolicy, NoLog, Provider, Read, ReadRequest, RecoverRequest, UpdateRequest,
+    };
     use groma_provider_sim::{SimClock, SimEntropy, block_on};
     use groma_types::schema::Timeouts;
-    use groma_types::{Marks, Timestamp};
+    use groma_types::{Marks, Resolved, Timestamp};
+    use serde_json::Value as Json;
+    use std::sync::Arc;
+
+    const KIND: &str = "terraform_data";
     use std::collections::BTreeMap;
     use std::time::Duration;
 
@@ -237,7 +138,7 @@ mod tests {
         };
         let config = resolved(&Value::object::<&str>([]));
         let request = Configure { config, minted: BTreeMap::new(), env, fresh_host: false };
-        block_on(clock, TerraformProvider::new().configure(request)).unwrap()
+        block_on(clock, crate::terraform::provider(&crate::Machine::default()).configure(request)).unwrap()
     }
 
     fn plan(prior: Option<&Value>, proposed: Value) -> PlanOutput {
@@ -249,7 +150,7 @@ mod tests {
             proposed,
             provider_config: &Value::NULL,
         };
-        TerraformProvider::new().plan(KIND, input).unwrap()
+        crate::terraform::provider(&crate::Machine::default()).plan(KIND, input).unwrap()
     }
 
     #[test]
