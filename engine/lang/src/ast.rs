@@ -112,6 +112,9 @@ pub(crate) enum Kind {
     Object(Vec<(Id, Id)>),
     /// An object that a document wrote: its keys must be text, and each different.
     Mapping(Vec<(Id, Id)>),
+    /// A reference in the place of a key, without parentheses: it names itself where a block's `providers` are written,
+    /// and is an error where a value is made.
+    BareKey(Id),
     For(Box<For>),
     Call(Box<Call>),
     /// Parts that are joined to one string.
@@ -137,7 +140,7 @@ impl Kind {
     pub(crate) fn children(&self, visit: &mut dyn FnMut(Id)) {
         match self {
             Kind::Literal(_) | Kind::Root(_) | Kind::Hole | Kind::Embedded(_) => {}
-            Kind::Attr(a, _) | Kind::Unary(_, a) => visit(*a),
+            Kind::Attr(a, _) | Kind::Unary(_, a) | Kind::BareKey(a) => visit(*a),
             Kind::Index(a, b) | Kind::Binary(_, a, b) => [*a, *b].into_iter().for_each(visit),
             Kind::Splat { source, each, .. } => [*source, *each].into_iter().for_each(visit),
             Kind::Conditional(a, b, c) | Kind::TemplateIf(a, b, c) => {

@@ -203,6 +203,7 @@ impl<'a> Eval<'a> {
             Kind::Tuple(items) => Value::tuple(items.iter().map(|id| self.eval_id(expr, *id)).collect()),
             Kind::Object(items) => self.object(expr, items, Keys::Expressions),
             Kind::Mapping(items) => self.object(expr, items, Keys::Document),
+            Kind::BareKey(_) => self.error(expr.bare_key_fault()),
             Kind::For(body) => self.for_loop(expr, body),
             Kind::Call(call) => self.call(expr, call),
             Kind::Template(parts) => self.template(expr, parts),

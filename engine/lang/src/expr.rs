@@ -2,7 +2,7 @@
 
 use crate::ast::{Id, Kind, Tree};
 use crate::parser::deep;
-use groma_types::{Diagnostics, InstanceKey, Span, Value, ValueKind};
+use groma_types::{Diagnostic, Diagnostics, InstanceKey, Span, Value, ValueKind};
 use std::fmt;
 use std::sync::Arc;
 
@@ -135,6 +135,15 @@ impl Expr {
         }
     }
 
+    /// Returns the items, if the expression is a tuple as written.
+    pub fn tuple_items(&self) -> Option<Vec<Expr>> {
+        match self.kind() {
+            Kind::Embedded(inner) => inner.tuple_items(),
+            Kind::Tuple(items) => Some(items.iter().map(|id| self.at(*id)).collect()),
+            _ => None,
+        }
+    }
+
     /// Whether the value follows from the text alone: no references and no function that looks at the world.
     pub fn is_static(&self) -> bool {
         let mut is_static = true;
@@ -157,7 +166,23 @@ impl Expr {
         found
     }
 
+    pub(crate) fn bare_key_fault(&self) -> Diagnostic {
+        Diagnostic::error("G0116", "Ambiguous attribute key")
+            .detail("A key that is a reference could also be meant as a literal name containing periods.")
+            .help("for the value of the reference wrap it in parentheses; for a literal name use quotes")
+            .at(self.span(), "a reference, or a name?")
+    }
+
+    /// Returns the reference that stands in the place of a key, without parentheses.
+    pub fn as_bare_key(&self) -> Option<Reference> {
+        match self.kind() {
+            Kind::BareKey(key) => Some(self.at(*key).as_traversal()?.0),
+            _ => None,
+        }
+    }
+
     /// Returns what is wrong with calls by the text alone: no such function, too many or too few arguments.
+    /// Also of keys that could be meant in two ways.
     /// What `try` and `can` look at is theirs to judge.
     pub fn call_faults(&self) -> Diagnostics {
         let mut found = Diagnostics::new();
@@ -173,6 +198,9 @@ impl Expr {
                 }
                 let spans: Vec<Span> = call.args.iter().map(|id| self.tree.span(*id)).collect();
                 found.extend(crate::eval::static_call_fault(call, self.span(), &spans));
+            }
+            if let Kind::BareKey(_) = self.kind() {
+                found.push(self.bare_key_fault());
             }
             self.each_child(&mut Bound::new(), &mut |child, _| child.call_faults_into(found));
         });

@@ -44,6 +44,8 @@ pub(crate) enum Tok {
     Not,
     /// One of `& | ^ ~`: operators that the language does not have.
     Bitwise,
+    /// `/*` without an end.
+    OpenComment,
     Invalid,
     End,
 }
@@ -94,6 +96,8 @@ pub(crate) fn token(text: &str, at: usize) -> Token {
 }
 
 const LONG: &[(&str, Tok)] = &[
+    // A comment that is closed was skipped.
+    ("/*", Tok::OpenComment),
     ("...", Tok::Ellipsis),
     ("==", Tok::Equal),
     ("!=", Tok::NotEqual),
@@ -135,7 +139,7 @@ fn single(first: char) -> Tok {
     }
 }
 
-/// Skips blanks and comments. The line break that ends a `#` comment stays, as a token.
+/// Skips blanks and comments. The line break that ends a `#` comment stays, as a token; so does a comment without end.
 fn skip_blank(text: &str, mut at: usize) -> usize {
     loop {
         let rest = &text[at..];
@@ -146,7 +150,7 @@ fn skip_blank(text: &str, mut at: usize) -> usize {
         } else if let Some(body) = rest.strip_prefix("/*") {
             match body.find("*/") {
                 Some(end) => at += end + 4,
-                None => return text.len(),
+                None => return at,
             }
         } else {
             return at;

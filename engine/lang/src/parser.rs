@@ -105,7 +105,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn peek(&mut self) -> Token {
+    pub(crate) fn peek(&mut self) -> Token {
         loop {
             let next = match self.ahead {
                 Some((at, next)) if at == self.at => next,
@@ -119,13 +119,13 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn read(&mut self) -> Token {
+    pub(crate) fn read(&mut self) -> Token {
         let next = self.peek();
         self.at = next.end;
         next
     }
 
-    fn eat(&mut self, tok: Tok) -> Option<Token> {
+    pub(crate) fn eat(&mut self, tok: Tok) -> Option<Token> {
         let next = self.peek();
         (next.tok == tok).then(|| self.read())
     }
@@ -136,11 +136,11 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn slice(&self, t: Token) -> &'a str {
+    pub(crate) fn slice(&self, t: Token) -> &'a str {
         &self.src[t.start..t.end]
     }
 
-    fn span_of(&self, t: Token) -> Span {
+    pub(crate) fn span_of(&self, t: Token) -> Span {
         self.text.span(t.start, t.end)
     }
 
@@ -149,11 +149,45 @@ impl<'a> Parser<'a> {
         self.tree.push(kind, span)
     }
 
+    /// A parser over a text in which expressions stand among other things, line by line.
+    pub(crate) fn in_document(text: &'a Text, at: usize) -> Parser<'a> {
+        Parser { at, newlines: true, ..Parser::new(text) }
+    }
+
+    /// Everything before this byte is read.
+    pub(crate) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on at another place of a document, after a fault.
+    pub(crate) fn restart(&mut self, at: usize) {
+        *self = Parser { at, newlines: true, ..Parser::new(self.text) };
+    }
+
+    /// The expression that stands next in a document, with a tree of its own.
+    pub(crate) fn next_expression(&mut self) -> Parsed<Expr> {
+        let root = self.expression()?;
+        Ok(Expr::from_tree(std::mem::take(&mut self.tree), root))
+    }
+
+    /// The quoted string that stands next in a document.
+    pub(crate) fn next_quoted(&mut self) -> Parsed<Expr> {
+        let root = self.quoted()?;
+        Ok(Expr::from_tree(std::mem::take(&mut self.tree), root))
+    }
+
     /// Makes the error for an unwanted token; characters that are no tokens at all have their own.
-    fn fault(&self, t: Token, summary: &'static str, detail: &str) -> Box<Diagnostic> {
+    pub(crate) fn fault(&self, t: Token, summary: &'static str, detail: &str) -> Box<Diagnostic> {
         let span = self.span_of(t);
         if t.tok == Tok::Invalid {
             return self.bad_character(t);
+        }
+        if t.tok == Tok::OpenComment {
+            return Box::new(
+                Diagnostic::error("G0101", "Unterminated comment")
+                    .detail("There is no */ to end this comment.")
+                    .at(self.text.span(t.start, t.start + 2), "opened here"),
+            );
         }
         if t.tok == Tok::Bitwise {
             return Box::new(

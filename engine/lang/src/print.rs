@@ -92,6 +92,7 @@ fn write_kind(out: &mut String, expr: &Expr) {
             });
             out.push('}');
         }
+        Kind::BareKey(key) => sub(out, *key, LOOSE),
         Kind::For(f) => write_for(out, expr, f),
         Kind::Call(call) => {
             out.push_str(&call.name);
@@ -180,6 +181,7 @@ fn write_key(out: &mut String, key: &Expr) {
             escape(out, name);
             out.push('"');
         }
+        None if matches!(key.kind(), Kind::BareKey(_)) => write_expr(out, key, LOOSE),
         None => {
             out.push('(');
             write_expr(out, key, LOOSE);

@@ -1,6 +1,6 @@
 //! The codes of diagnostics, each with what it is about. A code never changes its meaning; gone ones stay unused.
 //!
-//! G01 expressions and types · G04 YAML and JSON · G05 files and top-level blocks · G06 blocks and their arguments ·
+//! G01 expressions and types · G04 texts of the three syntaxes · G05 files and top-level blocks · G06 blocks and their arguments ·
 //! G07 bodies under a schema · G08 names, kinds and cycles · G09 variables and conditions · G10 planning and
 //! applying · G11 answers of providers · G20 the command.
 
@@ -42,16 +42,18 @@ pub const CODES: &[(&str, &str)] = &[
     ("G0422", "A backslash in double quotes begins an escape"),
     ("G0423", "A template is not closed"),
     ("G0450", "The text is not JSON"),
+    ("G0460", "Invalid native syntax"),
+    ("G0461", "Blocks nested too deeply"),
     ("G0501", "Unknown top-level key"),
     ("G0502", "The groma block stands in YAML files only"),
     ("G0503", "A block whose body is null is not there"),
     ("G0504", "Not a name"),
     ("G0505", "Override files"),
     ("G0506", "This file is not a spec"),
+    ("G0507", "Wrong number of labels"),
     ("G0510", "The folder cannot be read"),
     ("G0511", "No spec in the folder"),
     ("G0512", "One spec in two syntaxes"),
-    ("G0513", "Native syntax is not read yet"),
     ("G0514", "A file cannot be read"),
     ("G0516", "A module calls itself"),
     ("G0520", "Not a module source"),
@@ -94,6 +96,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("G0707", "Not enough blocks of a type"),
     ("G0708", "Too many blocks of a type"),
     ("G0709", "Invalid dynamic for_each value"),
+    ("G0710", "Argument and block are mixed up"),
     ("G0801", "Reference to an undeclared name"),
     ("G0803", "No such provider"),
     ("G0804", "Unknown kind"),

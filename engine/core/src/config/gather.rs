@@ -1,19 +1,25 @@
 //! Blocks of all files of one module, by their names, with override files merged in; nothing is understood yet.
 
-use super::values::wrong_shape;
-use groma_lang::document::{Key, Node, NodeKind};
+use super::values::{fixed_text, wrong_shape};
+use super::{forms, twins};
+use groma_lang::document::{Form, Key, Node, NodeKind};
 use groma_types::{Diagnostic, Diagnostics, Span};
+use std::sync::Arc;
 
 /// How a file was written; JSON keeps some of Terraform's own readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Surface {
     Yaml,
     Json,
+    /// Terraform's native syntax.
+    Native,
 }
 
 /// A document of a file.
 #[derive(Clone, Debug)]
 pub(super) struct Document {
+    /// The file's name, without folders.
+    pub(super) file: Arc<str>,
     pub(super) surface: Surface,
     /// From an override file: merged into what the others say.
     pub(super) overrides: bool,
@@ -73,10 +79,19 @@ impl RawBlock {
     }
 
     fn same(&self, other: &RawBlock) -> bool {
-        let text = |n: Option<&Node>| n.and_then(Node::as_text).map(|t| t.content().to_string());
         self.ty == other.ty
             && self.labels.iter().map(|k| &k.text).eq(other.labels.iter().map(|k| &k.text))
-            && (self.ty != BlockType::Provider || text(self.get("alias")) == text(other.get("alias")))
+            && self.alias() == other.alias()
+    }
+
+    /// The name of its type, as written.
+    pub(super) fn what(&self) -> &'static str {
+        BLOCK_TYPES.iter().find(|(_, ty, _)| *ty == self.ty).map_or("", |(name, ..)| name)
+    }
+
+    /// The second half of a provider configuration's name.
+    pub(super) fn alias(&self) -> Option<&str> {
+        (self.ty == BlockType::Provider).then(|| self.get("alias").and_then(fixed_text)).flatten()
     }
 }
 
@@ -86,6 +101,7 @@ pub(super) fn gather(documents: &[Document], out: &mut Diagnostics) -> Vec<RawBl
     for document in documents.iter().filter(|d| !d.overrides) {
         document_blocks(document, &mut blocks, out);
     }
+    twins::refuse(documents, &mut blocks, out);
     for document in documents.iter().filter(|d| d.overrides) {
         let mut over = Vec::new();
         document_blocks(document, &mut over, out);
@@ -100,12 +116,15 @@ fn document_blocks(document: &Document, blocks: &mut Vec<RawBlock>, out: &mut Di
         NodeKind::Seq(items) if document.surface == Surface::Json => items.iter().collect(),
         _ => vec![&document.node],
     };
+    let start = blocks.len();
     for top in tops {
         let NodeKind::Map(entries) = &top.kind else {
             wrong_shape(top, "A spec", "a mapping of blocks", out);
             continue;
         };
-        if let Some(error) = super::foreign::recognise(top, entries) {
+        if document.surface != Surface::Native
+            && let Some(error) = super::foreign::recognise(top, entries)
+        {
             out.push(error);
             continue;
         }
@@ -113,6 +132,7 @@ fn document_blocks(document: &Document, blocks: &mut Vec<RawBlock>, out: &mut Di
             top_entry(document.surface, key, value, blocks, out);
         }
     }
+    blocks[start..].iter().for_each(|block| forms::check(block, out));
 }
 
 /// Names of the blocks, for near-name suggestions and for recognising strangers.
@@ -121,7 +141,7 @@ pub(super) fn block_names() -> impl Iterator<Item = &'static str> {
 }
 
 fn top_entry(surface: Surface, key: &Key, value: &Node, blocks: &mut Vec<RawBlock>, out: &mut Diagnostics) {
-    if key.text.starts_with("x-") || &*key.text == "//" {
+    if surface != Surface::Native && (key.text.starts_with("x-") || &*key.text == "//") {
         return;
     }
     let Some((_, ty, labels)) = BLOCK_TYPES.iter().find(|(name, ..)| *name == &*key.text) else {
@@ -131,6 +151,11 @@ fn top_entry(surface: Surface, key: &Key, value: &Node, blocks: &mut Vec<RawBloc
             .at(key.span, near.map_or("not a block".into(), |n| format!("did you mean {n:?}?")));
         error = match near {
             Some(near) => error.help(format!("Write {near}.")),
+            None if surface == Surface::Native => error.help(format!(
+                "The blocks are: {}. A value with a name of your own is a local: locals {{ {} = … }}.",
+                block_names().filter(|n| *n != "groma").collect::<Vec<_>>().join(", "),
+                key.text
+            )),
             None if surface == Surface::Json => {
                 error.help("Take it out; a comment's key is \"//\".".to_string())
             }
@@ -138,12 +163,15 @@ fn top_entry(surface: Surface, key: &Key, value: &Node, blocks: &mut Vec<RawBloc
         };
         return out.push(error);
     };
-    if *ty == BlockType::Groma && surface == Surface::Json {
+    if *ty == BlockType::Groma && surface != Surface::Yaml {
         return out.push(
             Diagnostic::error("G0502", "The groma block stands in YAML files only")
-                .detail("Terraform refuses unknown top-level keys in its JSON files, and the same file is to be run by both programs.")
+                .detail("Terraform refuses blocks in its files that it does not know, and the same file is to be run by both programs.")
                 .at(key.span, "not here"),
         );
+    }
+    if key.form == Form::Argument {
+        return out.push(forms::wanted_block(key, "a spec"));
     }
     let block = Expand { surface, ty: *ty, what: &key.text };
     block.labels(key.span, value, &mut Vec::new(), *labels, blocks, out);
@@ -170,6 +198,10 @@ impl Expand<'_> {
             return self.bodies(span, node, labels, blocks, out);
         }
         for level in super::values::one_or_many(node) {
+            if self.surface == Surface::Native && !level.is_labels() {
+                out.push(self.wrong_labels(span, labels.len() + left));
+                continue;
+            }
             let NodeKind::Map(entries) = &level.kind else {
                 wrong_shape(level, &format!("The block {:?}", self.what), "a mapping of names", out);
                 continue;
@@ -195,6 +227,19 @@ impl Expand<'_> {
             let body_span = span.to(body);
             blocks.push(RawBlock { ty: self.ty, labels: labels.to_vec(), entries, span, body_span });
         };
+        if self.surface == Surface::Native {
+            for item in super::values::one_or_many(node) {
+                match item.as_map() {
+                    Some(entries) if !item.is_labels() => push(entries.to_vec(), item.span),
+                    Some(extra) => {
+                        let at = extra.first().map_or(span, |(label, _)| label.span);
+                        out.push(self.wrong_labels(at, labels.len()));
+                    }
+                    None => wrong_shape(item, &format!("The block {:?}", self.what), "a body", out),
+                }
+            }
+            return;
+        }
         match &node.kind {
             NodeKind::Null if self.surface == Surface::Json => {
                 out.push(
@@ -215,10 +260,23 @@ impl Expand<'_> {
                     }
                 }
             }
-            NodeKind::Scalar { .. } => {
+            NodeKind::Scalar { .. } | NodeKind::Expr(_) => {
                 wrong_shape(node, &format!("The block {:?}", self.what), "a mapping", out);
             }
         }
+    }
+
+    fn wrong_labels(&self, at: Span, wanted: usize) -> Diagnostic {
+        let names = match self.ty {
+            BlockType::Data | BlockType::Resource | BlockType::Ephemeral => {
+                "two labels, its type and its name"
+            }
+            _ if wanted == 1 => "one label, its name",
+            _ => "no label",
+        };
+        Diagnostic::error("G0507", "Wrong number of labels")
+            .detail(format!("A block of type {:?} has {names}.", self.what))
+            .at(at, "this block's head")
     }
 }
 

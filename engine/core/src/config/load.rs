@@ -7,7 +7,7 @@ use super::gather::{Document, Surface};
 use super::packages::{self, Fetched, Package, PackageAnswer, PackageRequest};
 use super::values::{expression, unknown_key};
 use super::{Config, FileRecord, Module, ModulePath};
-use groma_lang::document::{parse_json, parse_yaml};
+use groma_lang::document::{parse_json, parse_native, parse_yaml};
 use groma_types::{Diagnostic, Diagnostics, SourceMap, Span};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -221,7 +221,7 @@ fn file_kind(name: &str) -> Option<FileKind> {
 }
 
 /// The name without what says its syntax.
-fn stem(name: &str) -> &str {
+pub(super) fn stem(name: &str) -> &str {
     [".yaml", ".yml", ".tf.json", ".tf"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
 }
 
@@ -278,36 +278,14 @@ impl Loader<'_> {
         names.sort();
         if names.is_empty() {
             let mut fault = Diagnostic::error("G0511", "No spec in the folder")
-                .detail(format!("{} has no .yaml, .yml or .tf.json file.", shown(dir)))
-                .help("Write a main.yaml there, or name another folder.");
+                .detail(format!("{} has no .tf, .tf.json, .yaml or .yml file.", shown(dir)))
+                .help("Write a main.yaml or main.tf there, or name another folder.");
             if let Some(span) = call {
                 fault = fault.at(span, "called here");
             }
             self.out.push(fault);
         }
-        self.refuse_native(dir, &names);
-        names.retain(|n| file_kind(n) != Some(FileKind::Native));
         names
-    }
-
-    fn refuse_native(&mut self, dir: &Path, names: &[String]) {
-        for native in names.iter().filter(|n| file_kind(n) == Some(FileKind::Native)) {
-            let name = self.shown_name(&dir.join(native));
-            let twin = names.iter().find(|n| *n != native && stem(n) == stem(native));
-            let fault = match twin {
-                Some(twin) => Diagnostic::error("G0512", "One spec in two syntaxes")
-                    .detail(format!(
-                        "{name} and {twin} stand side by side, and would declare the same blocks twice."
-                    ))
-                    .help(format!(
-                        "If {twin} was made from {native}, rename the old one: mv {native} {native}.bak"
-                    )),
-                None => Diagnostic::error("G0513", "Native syntax is not read yet")
-                    .detail(format!("{name} is written in Terraform's native syntax."))
-                    .help("Write it as YAML or as .tf.json; the blocks and arguments are the same."),
-            };
-            self.out.push(fault);
-        }
     }
 
     /// The name of a file for people and records: relative to the stack.
@@ -354,6 +332,12 @@ impl Loader<'_> {
                     self.out.extend(faults);
                     (Surface::Json, node.into_iter().collect())
                 }
+                Some(FileKind::Native) => {
+                    let (node, faults) = parse_native(source, &text);
+                    self.is_whole &= !faults.iter().any(stops);
+                    self.out.extend(faults);
+                    (Surface::Native, vec![node])
+                }
                 _ => {
                     let (nodes, faults) = parse_yaml(source, &text);
                     self.is_whole &= !faults.iter().any(stops);
@@ -362,7 +346,13 @@ impl Loader<'_> {
                 }
             };
             let overrides = is_override(name);
-            documents.extend(nodes.into_iter().map(|node| Document { surface, overrides, node }));
+            let file: Arc<str> = name.as_str().into();
+            documents.extend(nodes.into_iter().map(|node| Document {
+                file: file.clone(),
+                surface,
+                overrides,
+                node,
+            }));
         }
         documents
     }
@@ -488,9 +478,10 @@ impl Loader<'_> {
     }
 }
 
-/// Whether the text after a fault may not have been read: not so after a second key or a number in doubt.
+/// Whether the text after a fault may not have been read: not so after a second key, a number in doubt, or a fault of one
+/// expression.
 fn stops(fault: &Diagnostic) -> bool {
-    fault.is_error() && !matches!(fault.code, "G0401" | "G0406" | "G0407")
+    fault.is_error() && !matches!(fault.code, "G0401" | "G0406" | "G0407") && !fault.code.starts_with("G01")
 }
 
 fn shown(dir: &Path) -> String {

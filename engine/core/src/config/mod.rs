@@ -1,6 +1,6 @@
 //! What is meant: a stack's modules, read, bound and checked, before any of it is evaluated.
 //!
-//! Made by [`load::load`] alone, from YAML and JSON files through one model. Expressions stay expressions;
+//! Made by [`load::load`] alone, from YAML, JSON and native files through one model. Expressions stay expressions;
 //! which argument is an attribute and which a nested block is decided where a schema is at hand (`body`).
 //!
 //! Invariants: names are unique per module; each call's module is present in `modules`; every key and scalar has
@@ -15,9 +15,11 @@ pub mod packages;
 pub mod targets;
 
 mod foreign;
+mod forms;
 mod gather;
 #[cfg(test)]
 mod tests;
+mod twins;
 pub mod values;
 mod version;
 

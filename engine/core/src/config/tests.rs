@@ -72,13 +72,14 @@ fn faults_of_files_and_blocks() {
         "compose.yaml:1:1 <services> G0506 This file is not a spec It looks like a compose file, and every YAML file of the folder is read as a part of the stack.",
     );
     check(&[("main.yaml", "locals: {}\n"), ("a.vars.yaml", "?"), ("a.test.yaml", "?"), (".h.yaml", "?")], "");
+    check(&[("main.tf", ""), ("main.yaml", "locals: {}\n")], "");
     check(
-        &[("main.tf", "")],
-        "- G0513 Native syntax is not read yet main.tf is written in Terraform's native syntax.",
+        &[("main.tf", "locals {\n  a = 1\n  b = 2\n}\n"), ("main.yaml", "locals: {a: 1, b: 2}\n")],
+        "main.yaml:1:10 <a> G0512 One spec in two syntaxes main.yaml and main.tf stand side by side and declare the same.",
     );
     check(
-        &[("main.tf", ""), ("main.yaml", "locals: {}\n")],
-        "- G0512 One spec in two syntaxes main.tf and main.yaml stand side by side, and would declare the same blocks twice.",
+        &[("main.tf", "locals {\n  a = 1\n}\n"), ("other.yaml", "locals: {a: 1}\n")],
+        "other.yaml:1:10 <a> G0613 A name is declared twice The module has a local \"a\" already.",
     );
     check(
         &[("a.yaml", "locals: {a: 1}\n---\nlocals: {a: 2}\n")],
@@ -98,7 +99,7 @@ fn faults_of_files_and_blocks() {
     );
     check(
         &[("a.tf.json", "{\"groma\": {}}")],
-        "a.tf.json:1:2 <\"groma\"> G0502 The groma block stands in YAML files only Terraform refuses unknown top-level keys in its JSON files, and the same file is to be run by both programs.",
+        "a.tf.json:1:2 <\"groma\"> G0502 The groma block stands in YAML files only Terraform refuses blocks in its files that it does not know, and the same file is to be run by both programs.",
     );
     check(
         &[("a.yaml", "terraform: {required_version: '>= 1.12'}\n")],

@@ -5,6 +5,7 @@
 use groma_lang::document::{Key, Node, NodeKind, Plain, Style, number_text, plain_kind};
 use groma_lang::expr::{Expr, Reference, parse_expression, parse_traversal};
 use groma_lang::text::Text;
+use groma_types::convert::convert;
 use groma_types::{Diagnostic, Diagnostics, Number, Span, Type, Value};
 use std::sync::Arc;
 
@@ -14,6 +15,10 @@ pub fn expression(node: &Node, want: &Type, out: &mut Diagnostics) -> Expr {
         NodeKind::Null => Expr::literal(Value::NULL, node.span),
         NodeKind::Scalar { text, style: Style::Plain } => plain(node, text, want, out),
         NodeKind::Scalar { text, .. } => template(text, out),
+        NodeKind::Expr(written) => {
+            out.extend(written.call_faults().iter().cloned());
+            written.expr().clone()
+        }
         NodeKind::Seq(items) => {
             let element = |i: usize| match want {
                 Type::List(e) | Type::Set(e) => (**e).clone(),
@@ -110,21 +115,21 @@ pub(super) fn wrong_shape(node: &Node, what: &str, wanted: &str, out: &mut Diagn
 
 /// Text that must be there as it is: names, aliases, sources.
 pub(super) fn static_text(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Arc<str>> {
-    let NodeKind::Scalar { text, .. } = &node.kind else {
-        // Null means "not set"; who needs the text says that it is missing.
-        if !node.is_null() {
-            wrong_shape(node, what, "a string", out);
-        }
-        return None;
-    };
     let expr = match &node.kind {
-        NodeKind::Scalar { style: Style::Plain, .. } if plain_kind(text.content()) != Plain::Text => {
+        NodeKind::Scalar { text, style: Style::Plain } if plain_kind(text.content()) != Plain::Text => {
             return Some(text.content().into());
         }
-        _ => template(text, out),
+        NodeKind::Scalar { text, .. } => template(text, out),
+        NodeKind::Expr(written) => written.expr().clone(),
+        // Null means "not set"; who needs the text says that it is missing.
+        NodeKind::Null => return None,
+        NodeKind::Seq(_) | NodeKind::Map(_) => {
+            wrong_shape(node, what, "a string", out);
+            return None;
+        }
     };
     match expr.as_literal() {
-        Some(value) => value.as_str().map(Arc::from),
+        Some(value) => convert(value, &Type::String).ok()?.as_str().map(Arc::from),
         None => {
             out.push(
                 Diagnostic::error("G0605", "The value must be fixed text")
@@ -143,12 +148,15 @@ pub(super) fn static_bool(node: &Node, what: &str, out: &mut Diagnostics) -> Opt
     if node.is_null() {
         return None;
     }
-    let found = match node.as_text().map(|t| t.content()) {
-        Some(text) => match plain_kind(text) {
+    let found = match &node.kind {
+        NodeKind::Scalar { text, .. } => match plain_kind(text.content()) {
             Plain::Bool(value) => Some(value),
             Plain::Number | Plain::Text => None,
         },
-        None => None,
+        NodeKind::Expr(written) => {
+            written.expr().as_literal().and_then(|v| convert(v, &Type::Bool).ok()?.as_bool())
+        }
+        NodeKind::Null | NodeKind::Seq(_) | NodeKind::Map(_) => None,
     };
     if found.is_none() {
         wrong_shape(node, what, "true or false", out);
@@ -156,25 +164,24 @@ pub(super) fn static_bool(node: &Node, what: &str, out: &mut Diagnostics) -> Opt
     found
 }
 
-/// A bare reference; `${}` round it is accepted.
+/// A bare reference; `${}` round it is accepted, and quotes in native syntax.
 pub(super) fn reference(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Reference> {
-    let Some(text) = node.as_text() else {
-        if !node.is_null() {
-            wrong_shape(node, what, "a reference", out);
+    match &node.kind {
+        NodeKind::Null => None,
+        NodeKind::Scalar { text, .. } if !text.content().starts_with("${") => {
+            let (found, faults) = parse_traversal(text);
+            out.extend(faults);
+            found
         }
-        return None;
-    };
-    if !text.content().starts_with("${") {
-        let (found, faults) = parse_traversal(text);
-        out.extend(faults);
-        return found;
-    }
-    match traversal(text, out) {
-        Some((found, None)) => Some(found),
-        _ => {
-            wrong_shape(node, what, "a reference", out);
-            None
-        }
+        _ => match traversal(node, out) {
+            // A dynamic index ends a reference: what is before it is meant.
+            Traversal::Found(found, key) if key.is_none() || node.as_expr().is_some() => Some(found),
+            Traversal::Broken => None,
+            Traversal::Found(..) | Traversal::None => {
+                wrong_shape(node, what, "a reference", out);
+                None
+            }
+        },
     }
 }
 
@@ -183,20 +190,62 @@ pub(super) fn references(node: &Node, what: &str, out: &mut Diagnostics) -> Vec<
     match &node.kind {
         NodeKind::Null => Vec::new(),
         NodeKind::Seq(items) => items.iter().filter_map(|n| reference(n, what, out)).collect(),
-        NodeKind::Scalar { .. } | NodeKind::Map(_) => {
+        NodeKind::Scalar { .. } | NodeKind::Map(_) | NodeKind::Expr(_) => {
             wrong_shape(node, what, "a list of references", out);
             Vec::new()
         }
     }
 }
 
+/// What a node is as a reference.
+pub(super) enum Traversal {
+    /// The reference, and the expression of the index that ends it.
+    Found(Reference, Option<Expr>),
+    /// The text has faults, which are told.
+    Broken,
+    /// Something else.
+    None,
+}
+
 /// A reference that may end in an index by an expression.
-pub(super) fn traversal(text: &Text, out: &mut Diagnostics) -> Option<(Reference, Option<Expr>)> {
-    let is_template = text.content().starts_with("${");
-    let (expr, faults) = if is_template { text.template().clone() } else { parse_expression(text) };
+pub(super) fn traversal(node: &Node, out: &mut Diagnostics) -> Traversal {
+    let (expr, faults) = match &node.kind {
+        NodeKind::Scalar { text, .. } if text.content().starts_with("${") => text.template().clone(),
+        NodeKind::Scalar { text, .. } => parse_expression(text),
+        NodeKind::Expr(written) => match written.expr().as_literal() {
+            // References stood in quotes once.
+            Some(value) if value.as_str().is_some() => {
+                let inside = node.span.start as usize + 1;
+                parse_expression(&Text::plain(value.as_str().unwrap_or_default(), node.span.source, inside))
+            }
+            Some(value) if value.is_unknown() => return Traversal::Broken,
+            _ => (written.expr().clone(), Diagnostics::new()),
+        },
+        NodeKind::Null | NodeKind::Seq(_) | NodeKind::Map(_) => return Traversal::None,
+    };
     let broken = faults.has_errors();
     out.extend(faults);
-    if broken { None } else { expr.as_traversal() }
+    match expr.as_traversal() {
+        _ if broken => Traversal::Broken,
+        Some((reference, key)) => Traversal::Found(reference, key),
+        None => Traversal::None,
+    }
+}
+
+/// A fixed text, if the node is one: nothing is said where it is not.
+pub(super) fn fixed_text(node: &Node) -> Option<&str> {
+    match &node.kind {
+        NodeKind::Scalar { text, .. } => Some(text.content()),
+        NodeKind::Expr(written) => written.expr().as_literal()?.as_str(),
+        NodeKind::Null | NodeKind::Seq(_) | NodeKind::Map(_) => None,
+    }
+}
+
+/// A word that stands for itself: bare in native syntax, text elsewhere.
+pub(super) fn keyword(node: &Node) -> Option<Arc<str>> {
+    let bare =
+        node.as_expr().and_then(Expr::as_traversal).filter(|(r, key)| r.steps.is_empty() && key.is_none());
+    bare.map(|(r, _)| r.root).or_else(|| fixed_text(node).map(Arc::from))
 }
 
 /// The nodes of a list, or the one node; null is none.
@@ -204,7 +253,7 @@ pub(super) fn one_or_many(node: &Node) -> Vec<&Node> {
     match &node.kind {
         NodeKind::Null => Vec::new(),
         NodeKind::Seq(items) => items.iter().collect(),
-        NodeKind::Scalar { .. } | NodeKind::Map(_) => vec![node],
+        NodeKind::Scalar { .. } | NodeKind::Map(_) | NodeKind::Expr(_) => vec![node],
     }
 }
 

@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
             return self.fail(start, "A key in double quotes was expected.");
         }
         let text: Arc<str> = self.string()?.content().into();
-        let key = Key { text, span: self.span(start, self.at) };
+        let key = Key::new(text, self.span(start, self.at));
         self.blanks();
         if !self.rest().starts_with(':') {
             return self.fail(self.at, "A colon was expected after the key.");

@@ -1,13 +1,16 @@
-//! YAML and JSON texts as one tree whose keys and scalars know their place.
+//! Texts in YAML, JSON and native syntax as one tree whose keys and values know their place.
 //!
-//! Duty: read a text exactly as the language page says and nothing more: no block, no schema and no expression is
-//! known here. A number or boolean keeps its text, so that what a place wants decides what it is.
+//! Duty: read a text exactly as the language page says and nothing more: no kind of block and no schema is known here.
+//! A number or boolean of YAML and JSON keeps its text, so that what a place wants decides what it is; a string there is
+//! a template. A value of native syntax is an expression. What native syntax knows more than the others (argument, block
+//! or label) is told by each key's [`Form`]; the shape of the tree is the one that JSON would have.
 //!
 //! Invariants: keys of a mapping are unique; every span lies in the text that was given; the offset map of a
 //! scalar's text leads back to the bytes it was written with.
 
 mod align;
 mod json;
+mod native;
 mod traps;
 mod yaml;
 
@@ -15,11 +18,13 @@ mod yaml;
 mod tests;
 
 pub use json::parse_json;
+pub use native::parse_native;
 pub use yaml::parse_yaml;
 
+use crate::expr::Expr;
 use crate::text::Text;
-use groma_types::Span;
-use std::sync::Arc;
+use groma_types::{Diagnostics, Span, ValueKind};
+use std::sync::{Arc, OnceLock};
 
 /// A value as written.
 #[derive(Clone, Debug)]
@@ -31,9 +36,37 @@ pub struct Node {
 #[derive(Clone, Debug)]
 pub enum NodeKind {
     Null,
-    Scalar { text: Text, style: Style },
+    Scalar {
+        text: Text,
+        style: Style,
+    },
     Seq(Vec<Node>),
     Map(Vec<(Key, Node)>),
+    /// An expression of native syntax; lists and objects that are written out stand as `Seq` and `Map`.
+    Expr(Written),
+}
+
+/// An expression as it stands in a document.
+#[derive(Clone, Debug)]
+pub struct Written {
+    expr: Expr,
+    /// What is wrong with its calls, found once for all clones.
+    faults: Arc<OnceLock<Diagnostics>>,
+}
+
+impl Written {
+    pub fn new(expr: Expr) -> Written {
+        Written { expr, faults: Arc::default() }
+    }
+
+    pub fn expr(&self) -> &Expr {
+        &self.expr
+    }
+
+    /// What [`Expr::call_faults`] gives.
+    pub fn call_faults(&self) -> &Diagnostics {
+        self.faults.get_or_init(|| self.expr.call_faults())
+    }
 }
 
 /// How a scalar was written.
@@ -52,6 +85,27 @@ pub enum Style {
 pub struct Key {
     pub text: Arc<str>,
     pub span: Span,
+    pub form: Form,
+}
+
+impl Key {
+    /// A key of a syntax that does not say what it stands for.
+    pub fn new(text: Arc<str>, span: Span) -> Key {
+        Key { text, span, form: Form::Open }
+    }
+}
+
+/// What the syntax says that a key stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Nothing: the schema decides. Keys of YAML, JSON and of objects.
+    Open,
+    /// `key = value`.
+    Argument,
+    /// `key { … }`, once or more often.
+    Block,
+    /// A block's label; the mapping holds nothing else.
+    Label,
 }
 
 /// What a plain scalar is by the core schema.
@@ -89,12 +143,27 @@ impl Node {
         self.as_map()?.iter().find(|(k, _)| &*k.text == key).map(|(k, v)| (k, v))
     }
 
+    /// Whether the mapping is a level of labels of native syntax.
+    pub fn is_labels(&self) -> bool {
+        self.as_map().is_some_and(|m| m.first().is_some_and(|(k, _)| k.form == Form::Label))
+    }
+
+    pub fn as_expr(&self) -> Option<&Expr> {
+        if let NodeKind::Expr(written) = &self.kind { Some(written.expr()) } else { None }
+    }
+
     /// Word for messages: "a mapping", "a number".
     pub fn friendly(&self) -> &'static str {
         match &self.kind {
             NodeKind::Null => "null",
             NodeKind::Seq(_) => "a list",
             NodeKind::Map(_) => "a mapping",
+            NodeKind::Expr(written) => match written.expr().as_literal().map(groma_types::Value::kind) {
+                Some(ValueKind::Bool(_)) => "a boolean",
+                Some(ValueKind::Number(_)) => "a number",
+                Some(ValueKind::String(_)) => "a string",
+                _ => "an expression",
+            },
             NodeKind::Scalar { text, style: Style::Plain } => match plain_kind(text.content()) {
                 Plain::Bool(_) => "a boolean",
                 Plain::Number => "a number",

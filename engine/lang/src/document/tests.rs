@@ -5,6 +5,7 @@ use groma_types::{Diagnostics, SourceId, SourceMap};
 
 fn dump(node: &Node, out: &mut String) {
     match &node.kind {
+        NodeKind::Expr(written) => out.push_str(&written.expr().source_text()),
         NodeKind::Null => out.push_str("null"),
         NodeKind::Scalar { text, style } => {
             let content = text.content();

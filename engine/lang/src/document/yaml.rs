@@ -460,7 +460,7 @@ impl<'a> Reader<'a> {
         let text: Arc<str> = match &node.kind {
             NodeKind::Scalar { text, .. } => text.content().into(),
             NodeKind::Null => "null".into(),
-            NodeKind::Seq(_) | NodeKind::Map(_) => {
+            NodeKind::Seq(_) | NodeKind::Map(_) | NodeKind::Expr(_) => {
                 self.diagnostics.push(
                     Diagnostic::error("G0402", "A key must be text")
                         .detail(format!("Here the key is {}.", node.friendly()))
@@ -481,7 +481,7 @@ impl<'a> Reader<'a> {
                     .at(first, "the first one"),
             );
         }
-        *key = Some(Pending::Key(Key { text, span: node.span }));
+        *key = Some(Pending::Key(Key::new(text, node.span)));
     }
 }
 
@@ -492,7 +492,7 @@ fn size(node: &Node) -> (usize, usize) {
         (nodes + n, depth.max(d + 1))
     };
     match &node.kind {
-        NodeKind::Null | NodeKind::Scalar { .. } => (1, 1),
+        NodeKind::Null | NodeKind::Scalar { .. } | NodeKind::Expr(_) => (1, 1),
         NodeKind::Seq(items) => items.iter().fold((1, 1), sum),
         NodeKind::Map(entries) => entries.iter().map(|(_, v)| v).fold((1, 1), sum),
     }

@@ -338,13 +338,7 @@ impl Parser<'_> {
         match after.tok {
             Tok::Dot | Tok::OpenBracket => {
                 let id = self.expression()?;
-                let span = self.tree.span(id);
-                Err(Box::new(
-                    Diagnostic::error("G0116", "Ambiguous attribute key")
-                        .detail("A key that is a reference could also be meant as a literal name containing periods.")
-                        .help("for the value of the reference wrap it in parentheses; for a literal name use quotes")
-                        .at(span, "a reference, or a name?"),
-                ))
+                Ok(self.add(Kind::BareKey(id), next.start))
             }
             Tok::OpenParen | Tok::DoubleColon => self.expression(),
             _ => {

@@ -145,7 +145,7 @@ impl Evaluator {
         for (key, node) in entries {
             if key.text == *name && !node.is_null() {
                 written = Some(node);
-                if let (NodeKind::Scalar { .. }, true) = (&node.kind, nested.as_attribute) {
+                if nested.as_attribute && !is_blocks(node) {
                     return self.whole(name, node, nested, scope);
                 }
                 self.static_blocks(node, nested, scope, &mut found);
@@ -241,6 +241,11 @@ impl Evaluator {
         let labels = self.value("labels", node, &Type::list(Type::String), scope);
         labels.at(0).and_then(Value::as_str).map(Arc::from)
     }
+}
+
+/// Whether the blocks are written out one by one.
+fn is_blocks(node: &Node) -> bool {
+    one_or_many(node).into_iter().all(|item| item.as_map().is_some())
 }
 
 /// Keys and values of a collection that `dynamic` goes through.

@@ -1,8 +1,9 @@
 //! What is wrong with a body as written, before anything is known.
 
 use super::Body;
+use crate::config::forms;
 use crate::config::values::{expression, one_or_many, wrong_shape};
-use groma_lang::document::{Key, Node, NodeKind};
+use groma_lang::document::{Form, Key, Node, NodeKind};
 use groma_lang::eval::{NoScope, evaluate};
 use groma_types::convert::convert;
 use groma_types::schema::{Attribute, Block, NestedBlock, Nesting, Presence};
@@ -28,18 +29,43 @@ impl Inspect<'_> {
     fn block(&mut self, entries: &[(Key, Node)], schema: &Block, span: Span) {
         for (key, node) in entries {
             if let Some(attribute) = schema.attrs.get(&key.text) {
+                if key.form == Form::Block {
+                    self.out.push(forms::wanted_argument(key, self.what));
+                    continue;
+                }
                 self.attribute(key, node, attribute);
             } else if let Some(nested) = schema.blocks.get(&key.text) {
+                if key.form == Form::Argument && !nested.as_attribute {
+                    self.out.push(forms::wanted_block(key, self.what));
+                    continue;
+                }
                 self.nested(key, node, nested);
             } else if &*key.text == "dynamic" {
-                for (name, node) in one_or_many(node).into_iter().filter_map(Node::as_map).flatten() {
-                    self.dynamic(name, node, schema);
+                for item in one_or_many(node) {
+                    if key.form == Form::Block && !item.is_labels() {
+                        self.labels(
+                            key,
+                            "A dynamic block has one label: the type of the blocks that it makes.",
+                        );
+                        continue;
+                    }
+                    for (name, node) in item.as_map().unwrap_or_default() {
+                        self.dynamic(name, node, schema);
+                    }
                 }
             } else if &*key.text != "//" {
                 self.unknown(key, schema);
             }
         }
         self.required(entries, schema, span);
+    }
+
+    fn labels(&mut self, key: &Key, detail: &str) {
+        self.out.push(
+            Diagnostic::error("G0507", "Wrong number of labels")
+                .detail(detail)
+                .at(key.span, "this block's head"),
+        );
     }
 
     fn unknown(&mut self, key: &Key, schema: &Block) {
@@ -129,7 +155,7 @@ impl Inspect<'_> {
             }
             (NodeKind::Seq(_), Type::Tuple(_)) => {}
             (NodeKind::Seq(_) | NodeKind::Map(_), _) => self.wrong_type(name, node, ty, None),
-            (NodeKind::Scalar { .. }, _) => self.scalar(name, node, ty),
+            (NodeKind::Scalar { .. } | NodeKind::Expr(_), _) => self.scalar(name, node, ty),
         }
     }
 
@@ -163,6 +189,11 @@ impl Inspect<'_> {
 
     fn nested(&mut self, key: &Key, node: &Node, nested: &NestedBlock) {
         for item in one_or_many(node) {
+            if key.form == Form::Block && item.is_labels() != (nested.nesting == Nesting::Map) {
+                let wanted = if item.is_labels() { "no label" } else { "one label" };
+                self.labels(key, &format!("A block of type {:?} has {wanted} in {}.", key.text, self.what));
+                continue;
+            }
             match &item.kind {
                 NodeKind::Map(labelled) if nested.nesting == Nesting::Map => {
                     for (_, node) in labelled {
@@ -179,10 +210,10 @@ impl Inspect<'_> {
     fn nested_body(&mut self, key: &Key, node: &Node, nested: &NestedBlock) {
         match &node.kind {
             NodeKind::Map(entries) => self.block(entries, &nested.block, node.span),
-            NodeKind::Scalar { .. } if nested.as_attribute => {
+            NodeKind::Scalar { .. } | NodeKind::Expr(_) if nested.as_attribute => {
                 expression(node, &Type::Dynamic, &mut self.out);
             }
-            NodeKind::Scalar { .. } => self.out.push(
+            NodeKind::Scalar { .. } | NodeKind::Expr(_) => self.out.push(
                 Diagnostic::error("G0706", "A nested block cannot be an expression")
                     .detail(format!("{:?} is a block of {}: its arguments are written one by one.", key.text, self.what))
                     .help(format!(
@@ -244,7 +275,7 @@ fn static_count(node: &Node, nested: &NestedBlock) -> Option<usize> {
         (NodeKind::Map(entries), Nesting::Map) => Some(entries.len()),
         (NodeKind::Map(_), _) => Some(1),
         (NodeKind::Seq(items), _) => Some(items.len()),
-        (NodeKind::Scalar { .. }, _) => None,
+        (NodeKind::Scalar { .. } | NodeKind::Expr(_), _) => None,
     }
 }
 

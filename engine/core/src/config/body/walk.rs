@@ -1,7 +1,7 @@
 //! The expressions of a body, by the schema: arguments and nested blocks, static and dynamic.
 
 use super::Body;
-use crate::config::values::{expression, one_or_many};
+use crate::config::values::{expression, keyword, one_or_many};
 use groma_lang::document::{Key, Node, NodeKind};
 use groma_lang::expr::Reference;
 use groma_types::schema::{Block, Nesting};
@@ -56,7 +56,9 @@ impl Walk<'_> {
                     }
                 }
                 NodeKind::Map(entries) => self.entries(entries, schema, Some(top)),
-                NodeKind::Null | NodeKind::Scalar { .. } | NodeKind::Seq(_) => self.expression(top, item),
+                NodeKind::Null | NodeKind::Scalar { .. } | NodeKind::Expr(_) | NodeKind::Seq(_) => {
+                    self.expression(top, item);
+                }
             }
         }
     }
@@ -82,6 +84,6 @@ impl Walk<'_> {
 
 /// The name that a `dynamic` block's content calls its element by.
 pub(super) fn iterator(name: &Key, node: &Node) -> Arc<str> {
-    let own = node.get("iterator").and_then(|(_, n)| n.as_text());
-    own.map_or_else(|| name.text.clone(), |t| t.content().into())
+    let own = node.get("iterator").and_then(|(_, n)| keyword(n));
+    own.unwrap_or_else(|| name.text.clone())
 }

@@ -7,15 +7,15 @@ mod settings;
 
 use super::gather::{BlockType, Document, RawBlock, gather};
 use super::values::{
-    expression, one_or_many, reference, references, static_bool, static_text, traversal, unknown_key,
-    wrong_shape,
+    Traversal, expression, one_or_many, reference, references, static_bool, static_text, traversal,
+    unknown_key, wrong_shape,
 };
 use super::{
     Body, Check, Expansion, Local, Module, Moved, Output, ProviderBlock, ProviderRef, Removed, Rule, Variable,
 };
 use groma_lang::document::{Key, Node, NodeKind};
 use groma_lang::expr::{Expr, RefStep};
-use groma_lang::types_syntax::{TypeConstraint, parse_type_text};
+use groma_lang::types_syntax::{TypeConstraint, parse_type, parse_type_text};
 use groma_types::{Diagnostic, Diagnostics, InstanceKey, Span, Type, Value};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -122,14 +122,17 @@ impl Decoder<'_> {
     }
 
     fn variable_type(&mut self, node: &Node, variable: &mut Variable) {
-        match node.as_text() {
-            Some(text) => {
-                let (constraint, faults) = parse_type_text(text);
-                self.out.extend(faults);
-                variable.constraint = constraint;
+        let (constraint, faults) = match &node.kind {
+            NodeKind::Scalar { text, .. } => parse_type_text(text),
+            // After a fault of the text nothing is known.
+            NodeKind::Expr(written) if written.expr().as_literal().is_some_and(Value::is_unknown) => return,
+            NodeKind::Expr(written) => parse_type(written.expr()),
+            NodeKind::Null | NodeKind::Seq(_) | NodeKind::Map(_) => {
+                return wrong_shape(node, "type", "a type such as list(string)", self.out);
             }
-            None => wrong_shape(node, "type", "a type such as list(string)", self.out),
-        }
+        };
+        self.out.extend(faults);
+        variable.constraint = constraint;
     }
 
     fn flag(&mut self, node: &Node, what: &str) -> bool {
@@ -272,16 +275,13 @@ impl Decoder<'_> {
 
     /// `aws`, `aws.eu`, `aws.by_region[each.key]`.
     fn provider_ref(&mut self, node: &Node) -> Option<ProviderRef> {
-        let Some(text) = node.as_text() else {
-            if !node.is_null() {
+        let (reference, dynamic) = match traversal(node, self.out) {
+            Traversal::Found(reference, dynamic) => (reference, dynamic),
+            Traversal::None if !node.is_null() => {
                 wrong_shape(node, "provider", "a provider reference such as aws.eu", self.out);
+                return None;
             }
-            return None;
-        };
-        let found = traversal(text, self.out);
-        let Some((reference, dynamic)) = found else {
-            wrong_shape(node, "provider", "a provider reference such as aws.eu", self.out);
-            return None;
+            Traversal::Broken | Traversal::None => return None,
         };
         let mut alias = None;
         let mut key = dynamic;

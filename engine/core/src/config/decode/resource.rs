@@ -3,13 +3,15 @@
 use super::{Decoder, body, duplicate, label};
 use crate::config::gather::{BlockType, RawBlock};
 use crate::config::packages::is_local;
-use crate::config::values::{expression, one_or_many, references, static_text, wrong_shape};
+use crate::config::values::{
+    expression, fixed_text, keyword, one_or_many, references, static_text, wrong_shape,
+};
 use crate::config::{
     BlockId, Body, Expansion, IgnoreChanges, Lifecycle, ModuleCall, ProviderRef, ResourceBlock,
 };
-use groma_lang::document::{Key, Node, NodeKind};
+use groma_lang::document::{Key, Node, NodeKind, Written};
 use groma_lang::expr::Expr;
-use groma_types::{Diagnostic, Mode, Span, Type};
+use groma_types::{Diagnostic, Mode, Span, Type, Value};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -158,12 +160,11 @@ impl Decoder<'_> {
     }
 
     fn ignore_changes(&mut self, node: &Node) -> IgnoreChanges {
-        let is_all = |n: &Node| n.as_text().is_some_and(|t| matches!(t.content(), "all" | "${all}"));
-        if is_all(node) {
+        if keyword(node).is_some_and(|word| matches!(&*word, "all" | "${all}")) {
             return IgnoreChanges::All;
         }
         // Terraform 0.11 wrote `["*"]`.
-        if node.as_seq().is_some_and(|s| s.len() == 1 && s[0].as_text().is_some_and(|t| t.content() == "*")) {
+        if node.as_seq().is_some_and(|s| s.len() == 1 && fixed_text(&s[0]) == Some("*")) {
             return IgnoreChanges::All;
         }
         let paths = references(node, "ignore_changes", self.out);
@@ -241,6 +242,24 @@ impl Decoder<'_> {
 
     fn passed_providers(&mut self, node: &Node) -> BTreeMap<Arc<str>, ProviderRef> {
         let mut passed = BTreeMap::new();
+        // `{ aws.eu = aws }`: a key that is a reference makes no mapping.
+        if let Some(items) = node.as_expr().and_then(Expr::object_items) {
+            for (key, value) in items {
+                let name: Option<Arc<str>> = match key.as_bare_key() {
+                    Some(reference) => Some(reference.to_string().into()),
+                    None => key.as_literal().and_then(Value::as_str).map(Arc::from),
+                };
+                let value = Node { span: value.span(), kind: NodeKind::Expr(Written::new(value)) };
+                match (name, self.provider_ref(&value)) {
+                    (Some(name), Some(provider)) => {
+                        passed.insert(name, provider);
+                    }
+                    (None, _) => wrong_shape(node, "providers", "names of providers as its keys", self.out),
+                    _ => {}
+                }
+            }
+            return passed;
+        }
         let NodeKind::Map(entries) = &node.kind else {
             wrong_shape(
                 node,

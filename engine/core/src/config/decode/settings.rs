@@ -83,7 +83,7 @@ impl Decoder<'_> {
             span: key.span,
             aliases: Vec::new(),
         };
-        if node.as_text().is_some() {
+        if matches!(node.kind, NodeKind::Scalar { .. } | NodeKind::Expr(_)) {
             required.version = self.constraint(node);
             return Some(required);
         }
@@ -140,7 +140,7 @@ impl Decoder<'_> {
             let body = match &value.kind {
                 NodeKind::Null => empty,
                 NodeKind::Seq(items) => items.first().cloned().unwrap_or(empty),
-                NodeKind::Map(_) | NodeKind::Scalar { .. } => value.clone(),
+                NodeKind::Map(_) | NodeKind::Scalar { .. } | NodeKind::Expr(_) => value.clone(),
             };
             if body.as_map().is_none() {
                 wrong_shape(value, "A backend", "a mapping", self.out);

@@ -1,0 +1,112 @@
+//! After a fault: where the next argument or block begins.
+//!
+//! A faulty argument or block is skipped by its brackets. Where those don't balance, reading goes on at the next line that
+//! opens a block at the margin, and without one it stops: so no part of a text is skipped twice.
+
+use super::{AfterFault, Reader};
+use crate::lexer::{Tok, token};
+
+impl Reader<'_> {
+    /// Skips what begins at `from`, up to the end of its last line.
+    pub(super) fn recover(&mut self, from: usize) {
+        let mut at = from;
+        let mut depth = 0_usize;
+        loop {
+            let next = token(self.text, at);
+            match next.tok {
+                Tok::End | Tok::OpenComment => {
+                    if depth > 0 || next.tok == Tok::OpenComment {
+                        self.after_fault = AfterFault::Stop;
+                    }
+                    at = self.text.len();
+                    break;
+                }
+                Tok::OpenBrace | Tok::OpenBracket | Tok::OpenParen => depth += 1,
+                Tok::CloseBrace if depth == 0 => {
+                    at = next.start;
+                    break;
+                }
+                Tok::CloseBrace | Tok::CloseBracket | Tok::CloseParen => depth = depth.saturating_sub(1),
+                Tok::Newline if depth == 0 => {
+                    at = next.start;
+                    break;
+                }
+                Tok::Newline if self.opens_block(next.end) => {
+                    self.after_fault = AfterFault::ToTheTop;
+                    at = next.end;
+                    break;
+                }
+                Tok::Quote => {
+                    at = self.string_end(next.end);
+                    continue;
+                }
+                Tok::Heredoc => match self.heredoc_end(next.start, next.end) {
+                    Some(end) => {
+                        at = end;
+                        continue;
+                    }
+                    None => {
+                        self.after_fault = AfterFault::Stop;
+                        at = self.text.len();
+                        break;
+                    }
+                },
+                _ => {}
+            }
+            at = next.end;
+        }
+        self.parser.restart(at);
+    }
+
+    /// Whether the line at `at` has no indentation and is the first of a block.
+    fn opens_block(&self, at: usize) -> bool {
+        let rest = &self.text[at..];
+        let line = rest[..rest.find('\n').unwrap_or(rest.len())].trim_end();
+        let Some(head) = line.strip_suffix('{') else { return false };
+        let mut words = head.split_whitespace();
+        let is_name = |word: &str| crate::lexer::is_ident(word.trim_matches('"'));
+        !line.starts_with([' ', '\t'])
+            && words.next().is_some_and(crate::lexer::is_ident)
+            && words.all(is_name)
+    }
+
+    /// The end of a quoted string, at the latest the end of its line.
+    fn string_end(&self, start: usize) -> usize {
+        let mut escaped = false;
+        let mut inside = Vec::new();
+        for (i, c) in self.text[start..].char_indices() {
+            let at = start + i;
+            match c {
+                '\n' => return at,
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '"' if inside.last() == Some(&'"') => {
+                    inside.pop();
+                }
+                '"' if inside.is_empty() => return at + 1,
+                '"' => inside.push('"'),
+                '{' if inside.last() == Some(&'{') || self.text[..at].ends_with(['$', '%']) => {
+                    inside.push('{');
+                }
+                '}' if inside.last() == Some(&'{') => {
+                    inside.pop();
+                }
+                _ => {}
+            }
+        }
+        self.text.len()
+    }
+
+    /// The end of the line that closes a heredoc.
+    fn heredoc_end(&self, open: usize, body: usize) -> Option<usize> {
+        let marker = self.text[open..body].trim_start_matches('<').trim_start_matches('-').trim();
+        let mut line = body;
+        for text in self.text[body..].split('\n') {
+            if text.trim() == marker {
+                return Some(line + text.len());
+            }
+            line += text.len() + 1;
+        }
+        None
+    }
+}
