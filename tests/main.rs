@@ -4,6 +4,7 @@ mod bad_input;
 mod builtin;
 mod interrupts;
 mod kit;
+mod modules;
 mod sandbox;
 mod saved_plans;
 mod surface;

@@ -54,6 +54,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("engine/types", &[]),
     ("engine/lang", &["groma-types"]),
     ("engine/core", &["groma-types", "groma-lang", "groma-provider"]),
+    ("engine/modules", &["groma-types"]),
     ("providers/sdk", &["groma-types"]),
     ("providers/sim", &["groma-types", "groma-provider"]),
     ("providers/std", &["groma-types", "groma-provider"]),
@@ -167,6 +168,7 @@ const FILES: &[&str] = &[
     "engine/core/src/config/load.rs",
     "engine/core/src/config/inputs.rs",
     "engine/core/src/state/",
+    "engine/modules/src/",
 ];
 
 #[test]

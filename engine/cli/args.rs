@@ -63,8 +63,12 @@ pub(crate) enum Command {
     Graph(GraphArgs),
     /// Print the version.
     Version(JsonArgs),
-    /// Fetch what the spec needs; nothing is needed for local modules.
+    /// Fetch the modules that the spec calls and pin them in groma.lock.
     Init(InitArgs),
+    /// The same as init, for modules alone.
+    Get(GetArgs),
+    /// List the modules that the spec calls.
+    Modules(ModulesArgs),
     /// The built-in sandbox: serve, status, stop, fault, world.
     #[command(subcommand)]
     Sandbox(SandboxCommand),
@@ -251,9 +255,10 @@ pub(crate) struct JsonArgs {
     pub(crate) json: bool,
 }
 
-/// Terraform's flags are taken; there is nothing that they would change.
+/// Terraform's flags are taken; those of backends change nothing.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct InitArgs {
+    /// Take what the sources give now, whatever groma.lock says.
     #[arg(long)]
     pub(crate) upgrade: bool,
     #[arg(long)]
@@ -262,6 +267,21 @@ pub(crate) struct InitArgs {
     pub(crate) input_allowed: Option<bool>,
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) backend: Option<bool>,
+    pub(crate) path: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct GetArgs {
+    /// Take what the sources give now, whatever groma.lock says.
+    #[arg(long)]
+    pub(crate) update: bool,
+    pub(crate) path: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ModulesArgs {
+    #[arg(long)]
+    pub(crate) json: bool,
     pub(crate) path: Option<PathBuf>,
 }
 
@@ -345,6 +365,8 @@ impl Command {
             | Command::State(_)
             | Command::Version(_)
             | Command::Init(_)
+            | Command::Get(_)
+            | Command::Modules(_)
             | Command::Sandbox(_)
             | Command::Explain(_) => None,
         }
@@ -359,6 +381,8 @@ impl Command {
             Command::Show(args) => args.path.as_ref(),
             Command::Graph(args) => args.path.as_ref(),
             Command::Init(args) => args.path.as_ref(),
+            Command::Get(args) => args.path.as_ref(),
+            Command::Modules(args) => args.path.as_ref(),
             Command::Output(_)
             | Command::State(_)
             | Command::Version(_)

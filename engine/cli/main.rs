@@ -8,6 +8,7 @@ mod clock;
 mod command;
 mod exit;
 mod files;
+mod modules;
 mod providers;
 mod render;
 mod session;

@@ -61,7 +61,7 @@ impl Settings {
     /// Whether questions may be asked: a person is there and nothing says otherwise.
     pub(crate) fn may_ask(&self) -> bool {
         let input_off = matches!(self.get("TF_INPUT"), Some("0" | "false"));
-        self.stdin_is_terminal && self.stdout_is_terminal && !self.is_on("CI") && !input_off
+        self.stdin_is_terminal && self.stdout_is_terminal && !self.is_ci() && !input_off
     }
 
     pub(crate) fn workspace(&self) -> &str {
@@ -73,6 +73,21 @@ impl Settings {
         let of = |name: &str| self.get(name).map(split_words).unwrap_or_default();
         let specific = format!("TF_CLI_ARGS_{}", command.replace('-', "_"));
         of("TF_CLI_ARGS").into_iter().chain(of(&specific)).collect()
+    }
+
+    /// The folder of fetched modules: `GROMA_CACHE_DIR`, else in the user's cache folder.
+    pub(crate) fn cache_dir(&self) -> Option<PathBuf> {
+        let dir = match (self.get("GROMA_CACHE_DIR"), self.get("XDG_CACHE_HOME")) {
+            (Some(dir), _) => PathBuf::from(dir),
+            (None, Some(dir)) => PathBuf::from(dir).join("groma"),
+            (None, None) => PathBuf::from(self.get("HOME")?).join(".cache/groma"),
+        };
+        Some(self.cwd.join(dir))
+    }
+
+    /// Whether a build runs it: nothing is pinned then that nobody saw.
+    pub(crate) fn is_ci(&self) -> bool {
+        self.is_on("CI")
     }
 
     /// The folder of the keys that seal sensitive values: in the user's data folder, outside of any stack.

@@ -112,18 +112,32 @@ impl Stack {
         format!("{name}-{short}.key")
     }
 
-    /// Makes the sandbox's folder, closed to others and hidden from version control.
+    /// The folder of the links to fetched modules.
+    pub(crate) fn links_dir(&self) -> PathBuf {
+        self.own.join("modules")
+    }
+
+    /// Makes the sandbox's folder.
     ///
     /// # Errors
     /// The folder can't be made or written.
     pub(crate) fn prepare_sandbox(&self) -> io::Result<()> {
+        self.prepare()?;
+        make_private_dir(&self.sandbox_dir())
+    }
+
+    /// Makes the folder of all that is not to be committed: closed to others and hidden from version control.
+    ///
+    /// # Errors
+    /// The folder can't be made or written.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
         let top = self.root.join(".groma");
         make_private_dir(&top)?;
         let ignore = top.join(".gitignore");
         if !ignore.exists() {
             fs::write(&ignore, "*\n")?;
         }
-        make_private_dir(&self.sandbox_dir())
+        Ok(())
     }
 
     /// Whether Terraform's state lies beside the spec and holds resources: how many.

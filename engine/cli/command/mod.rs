@@ -3,6 +3,7 @@
 mod apply;
 mod explain;
 mod graph;
+mod init;
 mod look;
 mod plan;
 mod sandbox;
@@ -27,7 +28,9 @@ pub(crate) async fn run(session: &Session, cli: Cli) -> Exit {
         Command::State(args) => look::state(session, &args.command),
         Command::Graph(_) => graph::run(session),
         Command::Version(args) => Ok(version(args.json)),
-        Command::Init(_) => init(session),
+        Command::Init(args) => init::run(session, args.upgrade),
+        Command::Get(args) => init::run(session, args.update),
+        Command::Modules(args) => init::list(session, args.json),
         Command::Sandbox(command) => sandbox::run(session, command).await,
         Command::Explain(args) => explain::run(session, &args.code),
     };
@@ -47,24 +50,4 @@ fn version(json: bool) -> Exit {
         render::print(&format!("groma v{version}\non {os}_{arch}\nlanguage level: Terraform 1.11\n"));
     }
     Exit::Done
-}
-
-fn init(session: &Session) -> Result<Exit, Exit> {
-    let stack = session.stack()?;
-    let loaded = spec::load(&stack, &session.offline().registry);
-    session.say(loaded.diagnostics.iter(), &loaded.sources);
-    let Some(config) = loaded.config.filter(|_| !loaded.diagnostics.has_errors()) else {
-        return Err(Exit::Error);
-    };
-    let modules = config.modules.len() - 1;
-    let text = match modules {
-        0 => "There is nothing to do: providers are built in and the spec calls no modules.\n".to_string(),
-        n => format!(
-            "There is nothing to do: providers are built in and the {} of this spec {} local.\n",
-            if n == 1 { "module".into() } else { format!("{n} modules") },
-            if n == 1 { "is" } else { "are" }
-        ),
-    };
-    render::print(&text);
-    Ok(Exit::Done)
 }

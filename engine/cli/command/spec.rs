@@ -1,10 +1,12 @@
 //! Reads a stack's spec and its variables. All diagnostics of a run are shown at once.
 
 use crate::args::{Input, VarArg};
+use crate::modules;
 use crate::session::Session;
 use crate::stack::Stack;
-use groma_engine::config::{Config, check, inputs, load};
+use groma_engine::config::{Config, ModulePath, check, inputs, load};
 use groma_engine::facade::Registry;
+use groma_modules::fetch::Policy;
 use groma_types::schema::ProviderSchema;
 use groma_types::{Diagnostics, SourceMap, Value};
 use std::collections::BTreeMap;
@@ -19,6 +21,8 @@ pub(crate) struct Loaded {
     pub(crate) variables: BTreeMap<Arc<str>, Value>,
     pub(crate) sources: SourceMap,
     pub(crate) diagnostics: Diagnostics,
+    /// Fetched modules, by the call.
+    pub(crate) used: BTreeMap<ModulePath, modules::Used>,
 }
 
 impl Loaded {
@@ -36,16 +40,19 @@ impl check::Schemas for Schemas<'_> {
     }
 }
 
-/// Reads the spec and checks it as far as that needs no variables.
-pub(crate) fn load(stack: &Stack, registry: &Registry) -> Loaded {
-    let request = load::LoadRequest { path: &stack.path, files: &load::DiskFiles };
-    let (config, sources, mut diagnostics) = load::load(request);
+/// Reads the spec and checks it as far as that needs no variables. Modules that are missing are fetched.
+pub(crate) fn load(session: &Session, stack: &Stack, registry: &Registry) -> Loaded {
+    load_by(session, stack, registry, modules::usual_policy(session))
+}
+
+pub(crate) fn load_by(session: &Session, stack: &Stack, registry: &Registry, policy: Policy) -> Loaded {
+    let modules::Read { config, sources, mut diagnostics, used } = modules::read(session, stack, policy);
     let is_whole = !diagnostics.has_errors();
     if let Some(config) = &config {
         check::check_after(config, &Schemas(registry), &mut diagnostics);
     }
-    let config = config.filter(|_| is_whole);
-    Loaded { config: config.map(Arc::new), variables: BTreeMap::new(), sources, diagnostics }
+    let config = config.filter(|_| is_whole).map(Arc::new);
+    Loaded { config, variables: BTreeMap::new(), sources, diagnostics, used }
 }
 
 /// Reads the spec and the values of its variables.
@@ -55,7 +62,7 @@ pub(crate) fn load_with_inputs(
     registry: &Registry,
     input: &Input,
 ) -> Loaded {
-    let mut loaded = load(stack, registry);
+    let mut loaded = load(session, stack, registry);
     let Some(config) = loaded.config.clone() else { return loaded };
     let argument = |arg: &VarArg| match arg {
         VarArg::Assign(text) => inputs::Argument::Var(text.clone()),

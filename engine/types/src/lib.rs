@@ -16,6 +16,7 @@ pub mod source;
 pub mod time;
 pub mod ty;
 pub mod value;
+pub mod version;
 
 pub use address::{
     Address, InstanceAddr, InstanceKey, Mode, ModuleAddr, ModuleStep, ProviderAddr, ResourceAddr,

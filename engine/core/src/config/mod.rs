@@ -21,7 +21,6 @@ mod gather;
 mod tests;
 mod twins;
 pub mod values;
-mod version;
 
 use groma_lang::document::Node;
 use groma_lang::expr::{Expr, Reference};

@@ -11,12 +11,12 @@ pub use graph::{BlockGraph, Edge, Item, ItemId, dependencies, named};
 
 use super::body;
 use super::targets::provider_for;
-use super::version::Constraint;
 use super::{BlockId, Config, Module, ModuleCall, ProviderRef, ResourceBlock};
 use groma_lang::eval::{NoScope, evaluate};
 use groma_types::convert::convert;
 use groma_types::diagnostic::nearest;
 use groma_types::schema::{KindSchema, ProviderSchema};
+use groma_types::version::Constraint;
 use groma_types::{Diagnostic, Diagnostics, Mode};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -3,9 +3,9 @@
 use super::Decoder;
 use crate::config::gather::RawBlock;
 use crate::config::values::{one_or_many, static_text, wrong_shape};
-use crate::config::version::Constraint;
 use crate::config::{Backend, Body, RequiredProvider};
 use groma_lang::document::{Key, Node, NodeKind};
+use groma_types::version::Constraint;
 use groma_types::{Diagnostic, Span};
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 /// A list of conditions that must all hold.
 #[derive(Clone, Debug)]
-pub(super) struct Constraint(Vec<(Op, Version)>);
+pub struct Constraint(Vec<(Op, Version)>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
@@ -50,7 +50,7 @@ impl Version {
 impl Constraint {
     /// # Errors
     /// Says which part is not a condition.
-    pub(super) fn parse(text: &str) -> Result<Constraint, String> {
+    pub fn parse(text: &str) -> Result<Constraint, String> {
         let ops = [
             ("~>", Op::Pessimistic),
             (">=", Op::GreaterEqual),
@@ -71,7 +71,7 @@ impl Constraint {
         text.split(',').map(condition).collect::<Result<_, _>>().map(Constraint)
     }
 
-    pub(super) fn allows(&self, version: &str) -> bool {
+    pub fn allows(&self, version: &str) -> bool {
         let Some(version) = Version::parse(version) else { return false };
         self.0.iter().all(|(op, wanted)| {
             let order = version.compare(wanted);
@@ -87,8 +87,22 @@ impl Constraint {
         })
     }
 
+    /// The newest of some versions that is allowed. One with a pre-release part has to be named exactly.
+    pub fn newest<'a>(this: Option<&Constraint>, text: &str, versions: &[&'a str]) -> Option<&'a str> {
+        let bare = |t: &str| t.trim().trim_start_matches('=').trim().trim_start_matches('v').to_string();
+        if let Some(exact) = versions.iter().find(|v| v.contains('-') && bare(v) == bare(text)) {
+            return Some(exact);
+        }
+        let released = versions.iter().filter(|v| !v.contains('-'));
+        let allowed = released.filter(|v| this.is_none_or(|c| c.allows(v)));
+        allowed
+            .filter_map(|v| Some((Version::parse(v)?, *v)))
+            .max_by(|a, b| a.0.compare(&b.0))
+            .map(|(_, v)| v)
+    }
+
     /// Whether some version lies in the constraint and in `from <= v < below`.
-    pub(super) fn meets(&self, from: &str, below: &str) -> bool {
+    pub fn meets(&self, from: &str, below: &str) -> bool {
         let (Some(from), Some(below)) = (Version::parse(from), Version::parse(below)) else { return true };
         let mut low = from;
         let mut high = below;
@@ -136,6 +150,22 @@ mod tests {
             assert_eq!(Constraint::parse(text).unwrap().allows(version), expected, "{text}");
         }
         assert!(Constraint::parse("five").is_err());
+    }
+
+    #[test]
+    fn the_newest_release_is_chosen() {
+        let versions = ["1.9.0", "1.10.0", "2.0.0-rc1", "0.9"];
+        for (text, expected) in [
+            ("", Some("1.10.0")),
+            ("~> 1.9.0", Some("1.9.0")),
+            ("< 1", Some("0.9")),
+            ("> 2", None),
+            (">= 2.0.0-rc1", None),
+            ("= 2.0.0-rc1", Some("2.0.0-rc1")),
+        ] {
+            let constraint = (!text.is_empty()).then(|| Constraint::parse(text).unwrap());
+            assert_eq!(Constraint::newest(constraint.as_ref(), text, &versions), expected, "{text}");
+        }
     }
 
     #[test]
