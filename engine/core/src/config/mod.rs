@@ -105,6 +105,8 @@ pub struct Variable {
     pub name: Arc<str>,
     pub span: Span,
     pub constraint: TypeConstraint,
+    /// A type is written, if only `any`.
+    pub is_typed: bool,
     pub default: Option<Expr>,
     pub sensitive: bool,
     pub ephemeral: bool,

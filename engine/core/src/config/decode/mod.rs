@@ -84,6 +84,7 @@ impl Decoder<'_> {
             name: name.clone(),
             span: block.span,
             constraint: TypeConstraint::any(),
+            is_typed: false,
             default: None,
             sensitive: false,
             ephemeral: false,
@@ -92,6 +93,7 @@ impl Decoder<'_> {
             validations: Vec::new(),
         };
         if let Some(node) = block.get("type").filter(|n| !n.is_null()) {
+            variable.is_typed = true;
             self.variable_type(node, &mut variable);
         }
         for (key, node) in &block.entries {

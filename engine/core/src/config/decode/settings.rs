@@ -2,7 +2,7 @@
 
 use super::Decoder;
 use crate::config::gather::RawBlock;
-use crate::config::values::{one_or_many, static_text, wrong_shape};
+use crate::config::values::{keyword, one_or_many, static_text, wrong_shape};
 use crate::config::{Backend, Body, RequiredProvider};
 use groma_lang::document::{Key, Node, NodeKind};
 use groma_types::version::Constraint;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 /// The level of the Terraform language that is spoken here.
 const LANGUAGE: &str = "1.11.4";
+const EDITION: &str = "TF2021";
 
 impl Decoder<'_> {
     pub(super) fn terraform(&mut self, block: &RawBlock) {
@@ -33,6 +34,7 @@ impl Decoder<'_> {
                         .help("Write terraform.backend with a place for the state.")
                         .at(key.span, "this block"),
                 ),
+                "language" => self.edition(node),
                 "experiments" | "provider_meta" => {}
                 _ => self.unknown(
                     key,
@@ -40,6 +42,16 @@ impl Decoder<'_> {
                     &["required_version", "required_providers", "backend", "cloud"],
                 ),
             }
+        }
+    }
+
+    fn edition(&mut self, node: &Node) {
+        if keyword(node).is_none_or(|edition| &*edition != EDITION) {
+            self.out.push(
+                Diagnostic::error("G0616", "Another language level is required")
+                    .detail(format!("The edition of the language here is {EDITION}, as in Terraform."))
+                    .at(node.span, "not met"),
+            );
         }
     }
 

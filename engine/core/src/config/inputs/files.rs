@@ -1,12 +1,10 @@
-//! Files of variable values: YAML, JSON and Terraform's `.tfvars`.
+//! Files of variable values: YAML, JSON, and Terraform's native `.tfvars`.
 
 use super::{Form, Given, Undeclared};
 use crate::config::Config;
 use crate::config::load::FileReader;
-use groma_lang::document::{Node, NodeKind, parse_json, parse_yaml};
-use groma_lang::expr::{Expr, parse_expression};
-use groma_lang::text::Text;
-use groma_types::{Diagnostic, Diagnostics, SourceId, SourceMap, Span};
+use groma_lang::document::{self, Node, NodeKind, parse_json, parse_native, parse_yaml};
+use groma_types::{Diagnostic, Diagnostics, SourceMap};
 use std::path::Path;
 
 /// Reads the files that need not be named.
@@ -56,47 +54,34 @@ pub(super) fn named(
         out.extend(faults);
         nodes
     } else {
-        return given.extend(native(source, &text, out));
+        let (node, faults) = parse_native(source, &text);
+        out.extend(faults);
+        vec![node]
     };
     for node in nodes {
         match node.kind {
             NodeKind::Map(entries) => {
-                given.extend(entries.into_iter().filter(|(k, _)| &*k.text != "//").map(|(key, node)| {
-                    Given {
+                for (key, node) in entries.into_iter().filter(|(k, _)| &*k.text != "//") {
+                    if key.form == document::Form::Block {
+                        out.push(
+                            Diagnostic::error("G0909", "Not a file of variable values")
+                                .detail(format!(
+                                    "A block stands in {shown}, where each line is NAME = VALUE."
+                                ))
+                                .help("Blocks are declared in *.tf files.")
+                                .at(key.span, "a block"),
+                        );
+                        continue;
+                    }
+                    given.push(Given {
                         name: key.text,
                         span: node.span,
                         form: Form::Node(node),
                         undeclared: Undeclared::Warning,
-                    }
-                }));
+                    });
+                }
             }
             _ => crate::config::values::wrong_shape(&node, "A file of variable values", "a mapping", out),
         }
     }
-}
-
-/// `name = value` lines are the inside of an object of the expression language.
-fn native(source: SourceId, text: &str, out: &mut Diagnostics) -> Vec<Given> {
-    let content = format!("{{\n{text}\n}}");
-    let whole = Text::new(content.into(), source, vec![(0, 0), (2, 0), (2 + text.len(), text.len())]);
-    let (expr, faults) = parse_expression(&whole);
-    let broken = faults.has_errors();
-    out.extend(faults);
-    if broken {
-        return Vec::new();
-    }
-    let Some(items) = expr.object_items() else {
-        out.push(
-            Diagnostic::error("G0909", "Not a file of variable values")
-                .detail("Each line is NAME = VALUE.")
-                .at(Span::new(source, 0, text.len().min(1)), "here"),
-        );
-        return Vec::new();
-    };
-    items.into_iter().filter_map(|(key, value)| entry(&key, value)).collect()
-}
-
-fn entry(key: &Expr, value: Expr) -> Option<Given> {
-    let name = key.as_literal()?.as_str()?.into();
-    Some(Given { name, span: value.span(), form: Form::Expr(value), undeclared: Undeclared::Warning })
 }

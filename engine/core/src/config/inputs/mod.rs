@@ -14,10 +14,10 @@ pub use bind::{Verdict, bind, judge, validate};
 use super::load::FileReader;
 use super::{Config, Variable};
 use groma_lang::eval::{NoScope, evaluate};
-use groma_lang::expr::{Expr, parse_expression};
+use groma_lang::expr::parse_expression;
 use groma_lang::text::Text;
 use groma_types::diagnostic::nearest;
-use groma_types::{Diagnostic, Diagnostics, SourceMap, Span, Type, Value};
+use groma_types::{Diagnostic, Diagnostics, SourceMap, Span, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,7 +53,6 @@ pub(super) enum Form {
     /// From the command line or the environment: how it is read depends on the type.
     Text(Text),
     Node(groma_lang::document::Node),
-    Expr(Expr),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -159,7 +158,7 @@ fn from_command_line(sources: &mut SourceMap, argument: &str, out: &mut Diagnost
 fn read(given: &Given, variable: &Variable, out: &mut Diagnostics) -> Option<Value> {
     let mut faults = Diagnostics::new();
     let expr = match &given.form {
-        Form::Text(text) if is_literal(text.content(), &variable.constraint.ty) => {
+        Form::Text(text) if is_literal(variable) => {
             return Some(Value::string(text.content()));
         }
         Form::Text(text) => {
@@ -168,7 +167,6 @@ fn read(given: &Given, variable: &Variable, out: &mut Diagnostics) -> Option<Val
             expr
         }
         Form::Node(node) => super::values::expression(node, &variable.constraint.ty, &mut faults),
-        Form::Expr(expr) => expr.clone(),
     };
     let broken = faults.has_errors();
     out.extend(faults);
@@ -181,11 +179,7 @@ fn read(given: &Given, variable: &Variable, out: &mut Diagnostics) -> Option<Val
     (!broken).then_some(value)
 }
 
-/// Text for a primitive type is the value itself; for other types it is an expression. Without a type constraint
-/// only what plainly begins as a collection is one.
-fn is_literal(text: &str, ty: &Type) -> bool {
-    match ty {
-        Type::Dynamic => !text.trim_start().starts_with(['[', '{', '"']),
-        _ => ty.is_primitive(),
-    }
+/// Text for a variable without a type, or of a primitive type, is the value itself; else it is an expression.
+fn is_literal(variable: &Variable) -> bool {
+    !variable.is_typed || variable.constraint.ty.is_primitive()
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::load::MemoryFiles;
 use crate::config::tests::{config, render};
+use groma_lang::expr::Expr;
 
 struct Case<'a> {
     spec: &'a str,
@@ -65,6 +66,20 @@ fn text_is_read_by_the_type() {
         ("{type: bool}", "x=true", "true"),
         ("{type: list(string)}", "x=[\"a\", 1]", "tolist([\"a\", \"1\"])"),
         ("{}", "x=abc", "\"abc\""),
+        ("{}", "x=[1]", "\"[1]\""),
+        ("{type: any}", "x=[1, \"a\"]", "[1, \"a\"]"),
+        ("{type: any}", "x={a = 1}", "{\"a\" = 1}"),
+        (
+            "{type: 'list(object({a = string, b = optional(number, 7)}))'}",
+            "@native.tfvars",
+            "tolist([{\"a\" = \"1.3\", \"b\" = 7}])",
+        ),
+        ("{type: string}", "@heredoc.tfvars", "\"a\\n  $${b}\\n\""),
+        (
+            "{}",
+            "@wrong.tfvars",
+            "stack/wrong.tfvars:2:1 <x> G0401 A key is there twice The argument \"x\" is set already; each argument is set once.\nstack/wrong.tfvars:4:5 <)> G0101 Invalid expression Expected the start of an expression, but found an invalid expression token.\nstack/wrong.tfvars:3:1 <b> G0909 Not a file of variable values A block stands in stack/wrong.tfvars, where each line is NAME = VALUE.\nstack/wrong.tfvars:4:5 <)> G0901 Value for an undeclared variable The stack has no variable named \"z\".",
+        ),
         ("{type: string, sensitive: true}", "x=s", "!\"s\""),
         ("{type: string, nullable: false, default: d}", "@null.yaml", "\"d\""),
         ("{type: string}", "@number.yaml", "\"1.30\""),
@@ -81,7 +96,13 @@ fn text_is_read_by_the_type() {
         ("{type: list(string)}", "x=[", "<-var>"),
     ] {
         let spec = format!("variable: {{x: {spec}}}\n");
-        let files = [("null.yaml", "x: null\n"), ("number.yaml", "x: 1.30\n")];
+        let files = [
+            ("null.yaml", "x: null\n"),
+            ("number.yaml", "x: 1.30\n"),
+            ("native.tfvars", "# comment\nx = [\n  { a = 1.30 }, // one\n]\n"),
+            ("heredoc.tfvars", "x = <<-EOT\n  a\n    $${b}\n  EOT\n"),
+            ("wrong.tfvars", "x = 1\nx = 2\nb { }\nz = )\n"),
+        ];
         let found = run(&Case { spec: &spec, files: &files, environment: &[], arguments: &[text] });
         assert!(
             found == expected || (expected == "<-var>" && found.starts_with(expected)),
