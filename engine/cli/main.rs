@@ -9,6 +9,7 @@ mod command;
 mod exit;
 mod files;
 mod modules;
+mod others;
 mod providers;
 mod render;
 mod session;

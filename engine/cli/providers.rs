@@ -1,5 +1,6 @@
 //! The providers of this build. The only file of the command that names one.
 
+use crate::others::Others;
 use crate::settings::Settings;
 use groma_engine::facade::Registry;
 use groma_provider::{NetworkPolicy, Provider};
@@ -14,7 +15,9 @@ pub(crate) fn registry(sandbox: Option<&Running>, settings: &Settings, folder: &
     let mut add = |provider: Arc<dyn Provider>| {
         providers.insert(provider.schema().name.clone(), provider);
     };
-    groma_provider_std::providers(&machine(settings, folder)).into_iter().for_each(|p| add(Arc::new(p)));
+    groma_provider_std::providers(&machine(settings, folder, sandbox.is_some()))
+        .into_iter()
+        .for_each(|p| add(Arc::new(p)));
     #[cfg(feature = "aws")]
     add(aws(sandbox, settings));
     #[cfg(feature = "kubernetes")]
@@ -27,11 +30,12 @@ pub(crate) fn registry(sandbox: Option<&Running>, settings: &Settings, folder: &
 /// What programs get of the environment where the run's own is withheld: enough to run, no credentials.
 const PROGRAM_VARS: [&str; 5] = ["PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT"];
 
-fn machine(settings: &Settings, folder: &Path) -> groma_provider_std::Machine {
+fn machine(settings: &Settings, folder: &Path, sandbox: bool) -> groma_provider_std::Machine {
     let kept = |name: &&str| settings.get(name).map(|v| (name.to_string(), v.to_string()));
     groma_provider_std::Machine {
         folder: folder.to_path_buf(),
         program_vars: PROGRAM_VARS.iter().filter_map(kept).collect(),
+        stacks: Some(Arc::new(Others { settings: settings.clone(), sandbox })),
     }
 }
 

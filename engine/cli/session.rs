@@ -184,25 +184,7 @@ impl Session {
     }
 
     fn open(&self, stack: &Stack, mode: Mode, patience: Duration) -> Result<LocalStore, Exit> {
-        let key = match self.settings.key_dir() {
-            Some(dir) => KeySource::File(dir.join(stack.key_name())),
-            None => KeySource::None,
-        };
-        let owner = Owner {
-            user: self.settings.get("USER").unwrap_or("unknown").to_string(),
-            host: self.settings.get("HOSTNAME").unwrap_or("this machine").to_string(),
-            pid: std::process::id(),
-            since: WallClock.now(),
-            command: "groma".into(),
-        };
-        let options = OpenOptions {
-            folder: stack.state_dir(),
-            stack_id: stack.identity(),
-            key,
-            mode,
-            owner,
-            patience: Patience { timeout: patience, pause: &|d| std::thread::sleep(d) },
-        };
+        let options = open_options(&self.settings, stack, mode, patience);
         let (store, report) = LocalStore::open(&options).map_err(|e| self.state_error(&e))?;
         for line in report.lines() {
             render::note_to_stderr(&render::text::one_line(&line));
@@ -216,6 +198,34 @@ impl Session {
         diagnostic.help.clone_from(&error.help);
         self.say([&diagnostic], &SourceMap::default());
         Exit::Error
+    }
+}
+
+/// How a stack's state is opened by this command.
+pub(crate) fn open_options(
+    settings: &Settings,
+    stack: &Stack,
+    mode: Mode,
+    patience: Duration,
+) -> OpenOptions<'static> {
+    let key = match settings.key_dir() {
+        Some(dir) => KeySource::File(dir.join(stack.key_name())),
+        None => KeySource::None,
+    };
+    let owner = Owner {
+        user: settings.get("USER").unwrap_or("unknown").to_string(),
+        host: settings.get("HOSTNAME").unwrap_or("this machine").to_string(),
+        pid: std::process::id(),
+        since: WallClock.now(),
+        command: "groma".into(),
+    };
+    OpenOptions {
+        folder: stack.state_dir(),
+        stack_id: stack.identity(),
+        key,
+        mode,
+        owner,
+        patience: Patience { timeout: patience, pause: &|d| std::thread::sleep(d) },
     }
 }
 

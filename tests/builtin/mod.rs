@@ -1,5 +1,6 @@
 //! The built-in small providers, used as a user does: a spec, then plan, apply, an empty plan, changes, destroy.
 
+mod more;
 mod small;
 
 use crate::kit::{Outcome, Stack};

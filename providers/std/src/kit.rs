@@ -12,8 +12,18 @@ use groma_types::schema::{Block, KindSchema, ProviderSchema};
 use groma_types::{AttrPath, Mode, Resolved, Value};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Other stacks of this machine.
+pub trait Stacks: Send + Sync + fmt::Debug {
+    /// The root outputs that the last apply left; `None`: nothing was applied yet.
+    ///
+    /// # Errors
+    /// There is no such stack, or its state can't be read: why.
+    fn outputs(&self, path: &Path, workspace: &str) -> Result<Option<BTreeMap<Arc<str>, Value>>, String>;
+}
 
 /// What the built-in providers know of the machine they run on.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +32,8 @@ pub struct Machine {
     pub folder: PathBuf,
     /// Environment variables for programs where those of the environment are withheld (in the sandbox).
     pub program_vars: BTreeMap<String, String>,
+    /// `None`: stacks can't be read.
+    pub stacks: Option<Arc<dyn Stacks>>,
 }
 
 /// What a kind works with.

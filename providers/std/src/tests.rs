@@ -67,10 +67,9 @@ impl World {
     /// Plans and makes an object of these arguments, as the engine does.
     pub(crate) fn create(&self, kind: &str, args: &[(&'static str, Value)]) -> Resolved {
         let config = filled(&self.schema(kind).block, args);
-        let open = |name: &str, value: &Value| {
-            let attr = &self.schema(kind).block.attrs[name];
-            let computed = attr.is_computed() && value.is_null();
-            if computed { Value::unknown(attr.ty.clone()) } else { value.clone() }
+        let open = |name: &str, value: &Value| match self.schema(kind).block.attrs.get(name) {
+            Some(attr) if attr.is_computed() && value.is_null() => Value::unknown(attr.ty.clone()),
+            _ => value.clone(),
         };
         let attrs = config.as_map().unwrap().iter();
         let proposed = Value::object(attrs.map(|(k, v)| (k.clone(), open(k, v))));
@@ -180,6 +179,13 @@ fn attr(value: &Value, name: &str) -> String {
         .map_or_else(|| found.as_number().map(ToString::to_string).unwrap_or_default(), str::to_string)
 }
 
+fn part() -> Value {
+    let names = ["content", "content_type", "filename", "merge_type"];
+    Value::object(
+        names.map(|name| (name, if name == "content" { text("x") } else { Value::null(Type::String) })),
+    )
+}
+
 fn cases() -> Vec<Case> {
     let n = |n: i64| Value::from(n);
     let base = || ("rfc3339", text("2023-11-14T22:13:20Z"));
@@ -206,6 +212,17 @@ fn cases() -> Vec<Case> {
         ("terraform_data", vec![], Some(|v| attr(v, "id"))),
         ("local_file", vec![("filename", text("f")), ("content", text("c"))], None),
         ("local_sensitive_file", vec![("filename", text("g")), ("content", text("c"))], None),
+        (
+            "archive_file",
+            vec![
+                ("type", text("zip")),
+                ("output_path", text("o.zip")),
+                ("source_content", text("x")),
+                ("source_content_filename", text("x.txt")),
+            ],
+            None,
+        ),
+        ("cloudinit_config", vec![("part", Value::tuple(vec![part()]))], None),
         ("time_static", vec![], Some(|v| attr(v, "id"))),
         ("time_offset", vec![("offset_days", n(3))], Some(|v| format!("{},,,3,,,", attr(v, "id")))),
         (

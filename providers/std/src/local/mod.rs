@@ -4,7 +4,7 @@
 
 mod data;
 mod file;
-mod write;
+pub(crate) mod write;
 
 use crate::kit::{Builtin, Kinds, Machine};
 use groma_types::schema::Block;
