@@ -373,3 +373,36 @@ fn what_is_missing_is_said() {
     stack.write("groma.lock", "<<<<<<< HEAD\n");
     stack.run(&["plan"]).must(1).says(&["G0528", "groma.lock"]);
 }
+
+#[test]
+fn a_fetched_module_runs_a_command_only_where_that_is_allowed() {
+    let provider = "provider:\n  kubernetes:\n    host: https://127.0.0.1:1\n    exec: {api_version: client.authentication.k8s.io/v1, command: /bin/true}\n";
+    let repo =
+        Repo::new(&[("m/main.yaml", "module: {inner: {source: ../inner}}\n"), ("inner/main.yaml", provider)]);
+    repo.tag("v1");
+    let source = repo.source("//m?ref=v1");
+    let pinned = repo.source("?ref=v1");
+    let call = format!("module: {{m: {{source: '{source}'}}}}\n");
+    let stack = stack(&call);
+    for command in ["plan", "apply"] {
+        stack.run(&[command]).must(1).says(&[
+            "G0531",
+            "module.m.module.inner.provider.kubernetes",
+            "-allow-module-exec",
+            &pinned,
+        ]);
+    }
+    let told =
+        ["Warning", "run commands on this machine", "module.m.module.inner.provider.kubernetes (exec)"];
+    stack.ok(&["plan", "-allow-module-exec"]).says(&told);
+    for listed in [&source, &pinned] {
+        stack.write("main.yaml", &format!("{call}groma: {{allow_exec: ['{listed}']}}\n"));
+        stack.ok(&["plan"]).says(&told);
+    }
+    stack.write("main.yaml", &format!("{call}groma: {{allow_exec: ['git::https://h.example/x']}}\n"));
+    stack.run(&["plan"]).must(1).says(&["G0531"]);
+    // The stack's own modules run what the user wrote.
+    stack.write("m/main.yaml", provider);
+    stack.write("main.yaml", "module: {m: {source: ./m}}\n");
+    stack.ok(&["plan"]).says_not(&["G0531"]);
+}

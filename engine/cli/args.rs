@@ -112,6 +112,9 @@ pub(crate) struct PlanFlags {
     /// Look at the world before planning.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = clap::ArgAction::Set)]
     pub(crate) refresh: bool,
+    /// Let fetched modules run commands on this machine.
+    #[arg(long)]
+    pub(crate) allow_module_exec: bool,
     /// Only bring the state up to date with the world.
     #[arg(long)]
     pub(crate) refresh_only: bool,

@@ -79,6 +79,7 @@ pub(crate) fn options(
         targets: flags.target.clone(),
         excludes: flags.exclude.clone(),
         replace,
+        allow_module_exec: flags.allow_module_exec,
         variables: loaded.variables.clone(),
     })
 }

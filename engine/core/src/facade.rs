@@ -60,6 +60,8 @@ pub struct PlanOptions {
     pub targets: Vec<String>,
     pub excludes: Vec<String>,
     pub replace: Vec<InstanceAddr>,
+    /// Fetched modules may run commands on this machine.
+    pub allow_module_exec: bool,
     /// Root variables, typed.
     pub variables: BTreeMap<Arc<str>, Value>,
 }

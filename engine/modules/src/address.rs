@@ -480,7 +480,7 @@ mod tests {
             ("git::https://u:secret@h.example/x.git", "Git git::https://h.example/x.git"),
             ("https://h.example/m.zip", "Archive https://h.example/m.zip"),
             ("https://h.example/m.tar.gz//sub", "Archive https://h.example/m.tar.gz//sub"),
-            ("https://h.example/m?archive=tgz&token=s", "Archive https://h.example/m~1c78bde6bc3c"),
+            ("https://h.example/m?archive=tgz&token=s", "Archive https://h.example/m~8e17e3a30f30"),
             ("https://h.example/m", "Web https://h.example/m"),
             ("http://127.0.0.1:1/m.zip", "Archive http://127.0.0.1:1/m.zip"),
         ] {

@@ -136,7 +136,7 @@ impl Answer {
 }
 
 fn follow(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Action {
-    let was_here = attempt.previous().iter().all(is_loopback);
+    let was_here = attempt.previous().iter().all(|u| u.scheme() == "http" && is_loopback(u));
     match () {
         () if attempt.previous().len() > REDIRECTS_MAX => attempt.error("it redirects too often"),
         () if attempt.url().scheme() == "https" => attempt.follow(),

@@ -69,6 +69,8 @@ pub struct Module {
     pub removed: Vec<Removed>,
     pub backend: Option<Backend>,
     pub checks: BTreeMap<Arc<str>, Check>,
+    /// `groma.allow_exec`: sources of fetched modules that may run commands here. Only the root's counts.
+    pub allow_exec: Vec<Arc<str>>,
     /// The `groma` block.
     pub settings: Option<Body>,
 }

@@ -143,6 +143,11 @@ pub(super) fn static_text(node: &Node, what: &str, out: &mut Diagnostics) -> Opt
     }
 }
 
+/// A list of texts that must be there as they are; one text is a list of one.
+pub(super) fn static_texts(node: &Node, what: &str, out: &mut Diagnostics) -> Vec<Arc<str>> {
+    one_or_many(node).into_iter().filter_map(|item| static_text(item, what, out)).collect()
+}
+
 /// `true` or `false` that must be there as it is.
 pub(super) fn static_bool(node: &Node, what: &str, out: &mut Diagnostics) -> Option<bool> {
     if node.is_null() {

@@ -51,6 +51,7 @@ struct FileDto {
     targets: Vec<String>,
     excludes: Vec<String>,
     replace: Vec<String>,
+    allow_module_exec: bool,
     refreshed: Vec<RefreshedDto>,
     data: Vec<(String, Blob)>,
     reads: BTreeMap<String, ReadDto>,
@@ -277,6 +278,7 @@ pub fn save(
         targets: options.targets.clone(),
         excludes: options.excludes.clone(),
         replace: options.replace.iter().map(ToString::to_string).collect(),
+        allow_module_exec: options.allow_module_exec,
         refreshed: save_refreshed(planner, keys)?,
         data: save_data(planner, keys)?,
         reads: save_reads(files, keys)?,
@@ -536,6 +538,7 @@ impl SavedPlan {
             refresh_only: self.dto.refresh_only,
             targets: self.dto.targets.clone(),
             excludes: self.dto.excludes.clone(),
+            allow_module_exec: self.dto.allow_module_exec,
             replace: self.dto.replace.iter().filter_map(|a| a.parse().ok()).collect(),
             variables,
         }

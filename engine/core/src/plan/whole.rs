@@ -53,6 +53,11 @@ pub async fn plan(
     let mut plan = Plan { destroy: options.destroy, at: host.clock.now(), ..Plan::default() };
     plan.doubts = doubts(&planner.state);
     planner.choose_targets(&mut plan);
+    planner.ask_for_providers();
+    if planner.diagnostics.has_errors() {
+        plan.diagnostics = std::mem::take(&mut planner.diagnostics);
+        return Planned { before: state.clone(), plan, planner, first };
+    }
     if options.refresh == RefreshMode::All {
         let ids: BTreeSet<ObjectId> = planner.wanted_objects();
         let emit = |kind: EventKind| emitter.emit(kind);
@@ -75,6 +80,7 @@ pub async fn plan(
     planner.check_replace();
     planner.rules();
     planner.checks();
+    planner.tell_commands();
     planner.outputs(&mut plan, options);
     planner.finish_plan(&mut plan);
     let piece = build::build(&planner, &build::Extent::Whole);
@@ -124,6 +130,7 @@ pub fn new_planner(
         diagnostics: Diagnostics::new(),
         options: options.clone(),
         left_out: BTreeSet::new(),
+        commands: BTreeSet::new(),
         seen: BTreeSet::new(),
     }
 }

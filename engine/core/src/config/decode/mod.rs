@@ -7,8 +7,8 @@ mod settings;
 
 use super::gather::{BlockType, Document, RawBlock, gather};
 use super::values::{
-    Traversal, expression, one_or_many, reference, references, static_bool, static_text, traversal,
-    unknown_key, wrong_shape,
+    Traversal, expression, one_or_many, reference, references, static_bool, static_text, static_texts,
+    traversal, unknown_key, wrong_shape,
 };
 use super::{
     Body, Check, Expansion, Local, Module, Moved, Output, ProviderBlock, ProviderRef, Removed, Rule, Variable,
@@ -61,7 +61,9 @@ impl Decoder<'_> {
             BlockType::Import => self.not_yet(block, "import"),
             BlockType::Check => self.check(block),
             BlockType::Groma => {
-                self.module.settings = Some(body(block, &[]));
+                let listed = block.get("allow_exec").map(|node| static_texts(node, "allow_exec", self.out));
+                self.module.allow_exec.extend(listed.unwrap_or_default());
+                self.module.settings = Some(body(block, &["allow_exec"]));
             }
         }
     }

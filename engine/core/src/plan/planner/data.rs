@@ -1,6 +1,7 @@
 //! Data sources and minters: read now, or deferred, or minted at each use.
 
 use super::super::{ChangeAction, DeferredRead};
+use super::consent::Command;
 use super::{PendingRead, Planner, ProviderState, block_of, id_of};
 use crate::config::ResourceBlock;
 use crate::graph::order::Block;
@@ -14,6 +15,9 @@ use groma_types::{
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// The data source whose value a program on this machine gives.
+const RUNS_A_PROGRAM: &str = "external";
 
 impl Planner {
     /// Plans a data source: gives its value now, or queues it to be read, or defers it.
@@ -37,6 +41,13 @@ impl Planner {
             self.unknown_kind(resource);
             return failed;
         };
+        if &*resource.id.kind == RUNS_A_PROGRAM {
+            let who = address.to_string();
+            let command = Command { module: &block.0, who, what: RUNS_A_PROGRAM, span: resource.span };
+            if !self.may_run(&command) {
+                return failed;
+            }
+        }
         let own = Address::Instance(address.clone());
         let rules = &resource.lifecycle.preconditions;
         if self.conditions(rules, "Resource precondition failed", place, &own).is_none() {

@@ -3,6 +3,7 @@
 //! The same code plans a whole stack and, during an apply, just a fragment: it works on the blocks that it is given,
 //! over the values of the moment. It calls providers only to read data sources.
 
+pub(crate) mod consent;
 mod data;
 mod lifecycle;
 mod managed;
@@ -84,6 +85,8 @@ pub struct Planner {
     pub options: PlanOptions,
     /// Blocks that `-target` and `-exclude` leave out.
     pub left_out: BTreeSet<Block>,
+    /// Commands of fetched modules that the user allowed.
+    pub commands: BTreeSet<String>,
     /// Instances that were planned: everything else of the state is not in the configuration.
     pub seen: BTreeSet<InstanceAddr>,
 }
