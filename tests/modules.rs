@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A git repository in a folder of its own.
-struct Repo(tempfile::TempDir);
+pub(crate) struct Repo(tempfile::TempDir);
 
 impl Repo {
-    fn new(files: &[(&str, &str)]) -> Repo {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Repo {
         let repo = Repo(tempfile::tempdir().expect("a folder"));
         repo.git(&["init", "-q", "-b", "main"]);
         repo.commit(files);
@@ -40,11 +40,11 @@ impl Repo {
         self.git(&["rev-parse", "HEAD"])
     }
 
-    fn tag(&self, name: &str) {
+    pub(crate) fn tag(&self, name: &str) {
         self.git(&["tag", "-f", "-a", "-m", name, name]);
     }
 
-    fn source(&self, rest: &str) -> String {
+    pub(crate) fn source(&self, rest: &str) -> String {
         format!("git::file://{}{rest}", self.0.path().display())
     }
 }
@@ -392,8 +392,11 @@ fn a_fetched_module_runs_a_command_only_where_that_is_allowed() {
             &pinned,
         ]);
     }
-    let told =
-        ["Warning", "run commands on this machine", "module.m.module.inner.provider.kubernetes (exec)"];
+    let told = [
+        "warning[G0531]",
+        "run commands on this machine",
+        "module.m.module.inner.provider.kubernetes (exec)",
+    ];
     stack.ok(&["plan", "-allow-module-exec"]).says(&told);
     for listed in [&source, &pinned] {
         stack.write("main.yaml", &format!("{call}groma: {{allow_exec: ['{listed}']}}\n"));
