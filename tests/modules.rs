@@ -404,6 +404,21 @@ fn a_fetched_module_runs_a_command_only_where_that_is_allowed() {
     }
     stack.write("main.yaml", &format!("{call}groma: {{allow_exec: ['git::https://h.example/x']}}\n"));
     stack.run(&["plan"]).must(1).says(&["G0531"]);
+    // A program that a data source asks is asked only then, and one that has no instance asks nobody.
+    let mark = stack.path().join("asked").display().to_string();
+    let data = |count: u8| {
+        format!(
+            "data: {{external: {{x: {{count: {count}, program: [/bin/sh, -c, 'touch {mark}; echo {{}}']}}}}}}\noutput: {{r: {{value: 1}}}}\n"
+        )
+    };
+    let asking = Repo::new(&[("main.yaml", &data(1)), ("none/main.yaml", &data(0))]);
+    stack.write("main.yaml", &format!("module: {{m: {{source: '{}'}}}}\n", asking.source("//none")));
+    stack.ok(&["plan"]).says_not(&["G0531"]);
+    stack.write("main.yaml", &format!("module: {{m: {{source: '{}'}}}}\n", asking.source("")));
+    stack.run(&["plan"]).must(1).says(&["G0531", "module.m.data.external.x[0]"]);
+    assert!(!stack.path().join("asked").exists());
+    stack.ok(&["plan", "-allow-module-exec"]).says(&["module.m.data.external.x[0] (external)"]);
+    assert!(stack.path().join("asked").exists());
     // The stack's own modules run what the user wrote.
     stack.write("m/main.yaml", provider);
     stack.write("main.yaml", "module: {m: {source: ./m}}\n");

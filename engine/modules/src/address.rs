@@ -235,6 +235,7 @@ fn git(source: &str, text: &str, query: &str, trust: Trust) -> Remote {
     }
     let (text, folder) = match shorthand(text, query) {
         Some((url, folder)) => (url, folder),
+        None if text.starts_with('/') => (format!("file://{text}"), String::new()),
         None => (scp_as_url(text).unwrap_or_else(|| text.to_string()), String::new()),
     };
     let mut url = Url::parse(&text).map_err(|e| wrong(source, &format!("is no address: {e}")))?;
@@ -256,6 +257,7 @@ fn git(source: &str, text: &str, query: &str, trust: Trust) -> Remote {
     let mut kept = Vec::new();
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match &*key {
+            "ref" if value.is_empty() => {}
             "ref" => reference = Some(checked_ref(source, &value)?),
             "depth" => {
                 let number = value.parse().ok().filter(|n: &u32| *n > 0);
@@ -477,6 +479,9 @@ mod tests {
             ("git::git@github.com:o/r.git//x?ref=main", "Git git::ssh://git@github.com/o/r.git//x?ref=main"),
             ("git::https://h.example/x.git//a?ref=v1&depth=1", "Git git::https://h.example/x.git//a?ref=v1"),
             ("git::ssh://me@h.example/x.git", "Git git::ssh://me@h.example/x.git"),
+            ("git::https://h.example/x.git?ref=", "Git git::https://h.example/x.git"),
+            ("git::/srv/x//y", "Git git::file:///srv/x//y"),
+            ("git::ssh://git@h.example:2222/o/r.git", "Git git::ssh://git@h.example:2222/o/r.git"),
             ("git::https://u:secret@h.example/x.git", "Git git::https://h.example/x.git"),
             ("https://h.example/m.zip", "Archive https://h.example/m.zip"),
             ("https://h.example/m.tar.gz//sub", "Archive https://h.example/m.tar.gz//sub"),
@@ -520,7 +525,9 @@ mod tests {
         ] {
             assert_eq!(&read(source, Trust::Own)[..5], code, "{source}: {}", read(source, Trust::Own));
         }
-        for source in ["git::file:///srv/r", "http://127.0.0.1/m.zip", "git::http://127.0.0.1/r"] {
+        for source in
+            ["git::/srv/r", "git::file:///srv/r", "http://127.0.0.1/m.zip", "git::http://127.0.0.1/r"]
+        {
             assert!(read(source, Trust::Foreign).starts_with("G0521"), "{source}");
         }
         assert!(!read("git::ftp://me:hunter2@h/x", Trust::Own).contains("hunter2"));
