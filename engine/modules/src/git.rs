@@ -1,12 +1,12 @@
 //! Packages from git repositories, through the user's `git`.
 //!
 //! The user's own configuration counts (credentials, `insteadOf`, ssh), the repository's does not: it is fetched into an
-//! empty one of ours, with no templates and no hooks, and only `https` and `ssh` are spoken, whatever an address, a
+//! empty one of ours, with no templates and no hooks; submodules are fetched the same way, one by one. Only `https` and `ssh` are spoken, whatever an address, a
 //! redirect or a rewriting says.
 //!
 //! Invariant: addresses and refs come checked from [`crate::address`], and stand behind `--` or in a full name.
 
-use crate::address::{GitRepository, public_url};
+use crate::address::{self, Address, GitRepository, Package, Trust, public_url};
 use crate::tree::{Guard, Kind, Limits, seal};
 use crate::{Fault, fault_with_help, not_fetched};
 use std::collections::BTreeMap;
@@ -15,8 +15,23 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
+use url::Url;
 
 const TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+const SUBMODULES_MAX: usize = 50;
+/// Submodules in each other.
+const SUBMODULE_DEPTH_MAX: usize = 4;
+
+/// Another repository that has its place in a commit.
+struct Submodule {
+    path: String,
+    repository: GitRepository,
+    commit: String,
+}
+
+/// A commit's files, and the paths of submodules with their commits.
+type Looked = (Vec<(String, Kind)>, Vec<(String, String)>);
 
 /// What a ref is at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +68,7 @@ impl Git<'_> {
     }
 
     fn name(&self) -> String {
-        crate::address::Package::Git(self.repository.clone()).name()
+        Package::Git(self.repository.clone()).name()
     }
 
     fn failed(&self, why: &str) -> Fault {
@@ -199,8 +214,36 @@ impl Git<'_> {
         self.run(Some(dir), &args).await
     }
 
-    /// Puts a commit's files into a folder that is not there yet.
+    /// Puts a commit's files, and those of its submodules, into a folder that is empty or not there yet.
     pub(crate) async fn fetch(&self, resolved: &Resolved, into: &Path, limits: Limits) -> Result<(), Fault> {
+        self.fetch_at_depth(resolved, into, limits, 0).await
+    }
+
+    async fn fetch_at_depth(
+        &self,
+        resolved: &Resolved,
+        into: &Path,
+        limits: Limits,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        let submodules = self.fetch_own(resolved, into, limits).await?;
+        if depth >= SUBMODULE_DEPTH_MAX && !submodules.is_empty() {
+            return Err(self.bad("its submodules have submodules without end"));
+        }
+        for Submodule { path, repository, commit } in submodules {
+            let resolved = Resolved { commit, name: None, is_tag: false };
+            let git = Git { vars: self.vars, repository: &repository };
+            Box::pin(git.fetch_at_depth(&resolved, &into.join(path), limits, depth + 1)).await?;
+        }
+        Ok(())
+    }
+
+    async fn fetch_own(
+        &self,
+        resolved: &Resolved,
+        into: &Path,
+        limits: Limits,
+    ) -> Result<Vec<Submodule>, Fault> {
         let text = into.to_string_lossy().into_owned();
         self.run(None, &["init", "-q", "--", &text]).await?;
         let commit = resolved.commit.as_str();
@@ -228,8 +271,8 @@ impl Git<'_> {
         }
     }
 
-    async fn check_out(&self, commit: &str, into: &Path, limits: Limits) -> Result<(), Fault> {
-        let files = self.look(commit, into, limits).await?;
+    async fn check_out(&self, commit: &str, into: &Path, limits: Limits) -> Result<Vec<Submodule>, Fault> {
+        let (files, links) = self.look(commit, into, limits).await?;
         self.run(Some(into), &["checkout", "-q", "-f", "--detach", commit]).await?;
         let cleaned = std::fs::remove_dir_all(into.join(".git"));
         cleaned.map_err(|e| self.failed(&format!("the copy can't be cleaned: {e}")))?;
@@ -243,7 +286,54 @@ impl Git<'_> {
                 seal(&at, kind).map_err(|e| self.failed(&format!("{path}: {e}")))?;
             }
         }
-        Ok(())
+        self.submodules(into, links).await
+    }
+
+    /// Where the submodules are that a commit links to, by its `.gitmodules`.
+    async fn submodules(&self, into: &Path, links: Vec<(String, String)>) -> Result<Vec<Submodule>, Fault> {
+        if links.is_empty() {
+            return Ok(Vec::new());
+        }
+        if links.len() > SUBMODULES_MAX {
+            return Err(self.bad(&format!("it has more than {SUBMODULES_MAX} submodules")));
+        }
+        let keys = r"^submodule\..*\.(path|url)$";
+        let args = ["config", "--no-includes", "--file", ".gitmodules", "-z", "--get-regexp", keys];
+        let listed = self.run(Some(into), &args).await.unwrap_or_default();
+        let mut named: BTreeMap<&str, [Option<&str>; 2]> = BTreeMap::new();
+        for (key, value) in listed.split('\0').filter_map(|entry| entry.split_once('\n')) {
+            if let Some(name) = key.strip_suffix(".path") {
+                named.entry(name).or_default()[0] = Some(value);
+            } else if let Some(name) = key.strip_suffix(".url") {
+                named.entry(name).or_default()[1] = Some(value);
+            }
+        }
+        let urls: BTreeMap<&str, &str> =
+            named.values().filter_map(|[path, url]| Some(((*path)?, (*url)?))).collect();
+        let one = |(path, commit): (String, String)| {
+            let url = urls.get(path.trim_end_matches('/'));
+            let url = url
+                .ok_or_else(|| self.bad(&format!("the submodule {path:?} has no address in .gitmodules")))?;
+            Ok(Submodule { repository: self.submodule(&path, url)?, path, commit })
+        };
+        links.into_iter().map(one).collect()
+    }
+
+    /// A submodule's repository: by the same rules as a source in a fetched module.
+    fn submodule(&self, path: &str, url: &str) -> Result<GitRepository, Fault> {
+        let base = &self.repository.url;
+        let url = match url.starts_with("./") || url.starts_with("../") {
+            true => Url::parse(&format!("{}/", base.as_str().trim_end_matches('/')))
+                .and_then(|base| base.join(url))
+                .map_err(|e| self.bad(&format!("the address of the submodule {path:?} is none: {e}")))?
+                .to_string(),
+            false => url.to_string(),
+        };
+        let trust = if base.scheme() == "file" { Trust::Own } else { Trust::Foreign };
+        match address::parse(&format!("git::{url}"), None, trust)? {
+            Address { package: Package::Git(repository), folder } if folder.is_empty() => Ok(repository),
+            _ => Err(self.bad(&format!("the address of the submodule {path:?} is none of a repository"))),
+        }
     }
 
     fn bad(&self, why: &str) -> Fault {
@@ -251,7 +341,7 @@ impl Git<'_> {
     }
 
     /// Looks at a commit's files before one of them is on disk.
-    async fn look(&self, commit: &str, dir: &Path, limits: Limits) -> Result<Vec<(String, Kind)>, Fault> {
+    async fn look(&self, commit: &str, dir: &Path, limits: Limits) -> Result<Looked, Fault> {
         let mut child = self
             .command(Some(dir), &["ls-tree", "-r", "-l", "-z", commit])
             .stderr(Stdio::null())
@@ -259,27 +349,35 @@ impl Git<'_> {
             .map_err(|e| self.no_git(&e))?;
         let mut lines = BufReader::new(child.stdout.take().expect("its output is piped")).split(0);
         let mut guard = Guard::new(limits);
-        let mut files = Vec::new();
+        let (mut files, mut submodules) = (Vec::new(), Vec::new());
         while let Some(line) = lines.next_segment().await.map_err(|e| self.failed(&e.to_string()))? {
             let line = String::from_utf8(line).map_err(|_| self.bad("a name in it is not UTF-8"))?;
             let (head, path) =
                 line.split_once('\t').ok_or_else(|| self.failed("git's list can't be read"))?;
             let mut words = head.split_whitespace();
             let mode = words.next().unwrap_or_default();
-            let bytes = words.nth(2).and_then(|n| n.parse().ok()).unwrap_or(0);
+            let object = words.nth(1).unwrap_or_default();
+            let bytes = words.next().and_then(|n| n.parse().ok()).unwrap_or(0);
             let kind = match mode {
                 "120000" => Kind::Link,
                 "100755" => Kind::Executable,
-                // A submodule: git leaves its folder empty, and so it stays (docs/modules.md).
-                "160000" => continue,
+                "160000" => Kind::Folder,
                 _ => Kind::File,
             };
             let path = guard.entry(path, kind).map_err(|why| self.bad(&why))?;
             guard.content(bytes).map_err(|why| self.bad(&why))?;
-            files.extend(path.map(|p| (p, kind)));
+            match path {
+                Some(path) if kind == Kind::Folder => submodules.push((path, object.to_string())),
+                Some(path) => files.push((path, kind)),
+                None => {}
+            }
         }
         let ended = child.wait().await.map_err(|e| self.failed(&e.to_string()))?;
-        if ended.success() { Ok(files) } else { Err(self.failed("git can't list the commit's files")) }
+        if ended.success() {
+            Ok((files, submodules))
+        } else {
+            Err(self.failed("git can't list the commit's files"))
+        }
     }
 
     /// What a commit is remembered by.
