@@ -133,8 +133,15 @@ fn a_branch_moves_on_only_when_it_is_asked_to() {
     repo.commit(&[("modules/inner/hello.tpl", "bye ${name}")]);
     let _cache = empty_cache(&mut stack);
     assert_eq!(greeting(&stack), "hello world");
-    stack.ok(&["get", "-update"]);
+    stack.ok(&["get", "-update"]).says(&["Fetching git::"]);
     assert_eq!(greeting(&stack), "bye world");
+    // What is called no more stays in the lock until then, too: stacks of one folder share it.
+    stack.write("main.yaml", &calling(&repo.source("//modules/app?ref=v1.0.0")));
+    stack.ok(&["init"]);
+    assert_eq!(lock(&stack).matches("[[module]]").count(), 2);
+    stack.ok(&["init", "-upgrade"]);
+    assert_eq!(lock(&stack).matches("[[module]]").count(), 1);
+    stack.ok(&["plan"]).says_not(&["Fetching"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! A spec is read as often as its calls lead to new packages: each reading tells which are missing, all of them are
 //! fetched at once, and it is read again.
 
+use crate::render;
 use crate::session::Session;
 use crate::stack::Stack;
 use groma_engine::config::load::{DiskFiles, FileReader, LoadRequest, load};
@@ -94,6 +95,10 @@ fn fetch_all(session: &Session, place: &Place, policy: Policy, wanted: &[Wanted]
         limits: Limits::default(),
         policy,
     };
+    let absent = fetcher.absent(wanted, &lock);
+    if !absent.is_empty() && policy != Policy::Locked {
+        render::note_to_stderr(&format!("Fetching {}", render::text::listing(&absent)));
+    }
     let stopped = || {
         let fault =
             Diagnostic::error("G0523", "A module cannot be fetched").detail("The run was interrupted.");

@@ -37,6 +37,11 @@ impl Cache {
         self.root.join("modules").join(hash.trim_start_matches("sha256:"))
     }
 
+    /// Whether a package is there, sound or not.
+    pub(crate) fn has(&self, hash: &str) -> bool {
+        self.at(hash).is_dir()
+    }
+
     /// The folder of a package, if it is there and sound.
     pub(crate) fn find(&self, hash: &str) -> Option<PathBuf> {
         let dir = self.at(hash);

@@ -9,7 +9,7 @@ use crate::registry::{self, Registry};
 use crate::tree::Limits;
 use crate::{Fault, archive, fault_with_help, not_fetched};
 use futures::StreamExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use url::Url;
 
@@ -83,6 +83,15 @@ impl Fetcher {
             (key, fetched)
         });
         futures::stream::iter(each).buffer_unordered(AT_ONCE).collect().await
+    }
+
+    /// Names of packages that a fetch would ask their sources for.
+    pub fn absent(&self, wanted: &[Wanted], lock: &Lock) -> Vec<String> {
+        let is_there = |key: &Key| {
+            self.policy != Policy::Upgrade && lock.get(key).is_some_and(|entry| self.cache.has(&entry.hash))
+        };
+        let keys: BTreeSet<Key> = wanted.iter().map(Wanted::key).filter(|key| !is_there(key)).collect();
+        keys.iter().map(shown).collect()
     }
 
     async fn one(&self, package: &Package, key: &Key, locked: Option<&Entry>) -> Result<Fetched, Fault> {

@@ -1,8 +1,8 @@
 //! Packages from git repositories, through the user's `git`.
 //!
 //! The user's own configuration counts (credentials, `insteadOf`, ssh), the repository's does not: it is fetched into an
-//! empty one of ours, with no templates and no hooks; submodules are fetched the same way, one by one. Only `https` and `ssh` are spoken, whatever an address, a
-//! redirect or a rewriting says.
+//! empty one of ours, with no templates and no hooks; submodules are fetched the same way, one by one. Only `https` and
+//! `ssh` are spoken, whatever an address, a redirect or a rewriting says.
 //!
 //! Invariant: addresses and refs come checked from [`crate::address`], and stand behind `--` or in a full name.
 

@@ -9,6 +9,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, NoProxy, Proxy, Response, StatusCode};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 use url::Url;
 
@@ -164,9 +165,21 @@ fn cut_off(url: &Url, error: &reqwest::Error) -> Fault {
     not_fetched(&public_url(url), &format!("the answer was cut off: {}", words(error)))
 }
 
-/// Tokens by host, from `TF_TOKEN_app_example_com`: `_` is a dot and `__` a dash, as in Terraform.
+/// Tokens by host, from `TF_TOKEN_app_example_com` (`_` is a dot and `__` a dash), and from what `terraform login` wrote.
 fn tokens(vars: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let host = |name: &str| name.replace("__", "-").replace('_', ".").to_lowercase();
-    let tokens = vars.iter().filter_map(|(k, v)| Some((host(k.strip_prefix("TF_TOKEN_")?), v.clone())));
-    tokens.filter(|(_, v)| !v.is_empty()).collect()
+    let named = vars.iter().filter_map(|(k, v)| Some((host(k.strip_prefix("TF_TOKEN_")?), v.clone())));
+    let mut tokens = vars.get("HOME").map(|home| logged_in(Path::new(home))).unwrap_or_default();
+    tokens.extend(named.filter(|(_, v)| !v.is_empty()));
+    tokens
+}
+
+/// `credentials.tfrc.json` in the user's folder of Terraform. Where there is none that can be read, there are no tokens.
+fn logged_in(home: &Path) -> BTreeMap<String, String> {
+    let text = std::fs::read(home.join(".terraform.d/credentials.tfrc.json")).unwrap_or_default();
+    let json: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    let hosts = json["credentials"].as_object().into_iter().flatten();
+    hosts
+        .filter_map(|(host, entry)| Some((host.to_lowercase(), entry["token"].as_str()?.to_string())))
+        .collect()
 }

@@ -253,6 +253,17 @@ fn a_registry_wants_its_own_token_and_sends_nobody_astray() {
     run.fetch(&source, None, &mut Lock::new()).expect("fetched");
     assert_eq!(server.count("authorization: bearer canary-token"), 3);
     assert_eq!(server.count("get /api/acme/net/aws/1.0.0/net.tar.gz"), 1);
+    // What `terraform login` wrote counts too; a variable goes before it.
+    let home = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(home.path().join(".terraform.d")).expect("made");
+    let written = format!(r#"{{"credentials": {{"{}": {{"token": "canary-login"}}}}}}"#, server.host());
+    std::fs::write(home.path().join(".terraform.d/credentials.tfrc.json"), written).expect("written");
+    let folder = home.path().display().to_string();
+    let logged_in = [("HOME", folder.as_str())];
+    Run { cache: home.path(), policy: Policy::Upgrade, vars: &logged_in }
+        .fetch(&source, None, &mut Lock::new())
+        .expect("fetched");
+    assert_eq!(server.count("authorization: bearer canary-login"), 3);
     for (location, code) in [
         ("git::ext::sh%20-c%20id", "G0520"),
         ("http://h.example/x.zip", "G0521"),
