@@ -138,7 +138,21 @@ pub fn evaluate(expr: &Expr, scope: &dyn Scope) -> (Value, Diagnostics) {
         let marks = value.deep_marks();
         return (Value::unknown(Type::Dynamic).mark(marks), eval.diagnostics);
     }
-    (value, eval.diagnostics)
+    (settled(value), eval.diagnostics)
+}
+
+/// Numbers of another precision than text has become what their text says: so they are stored, and what is
+/// stored must equal what was evaluated.
+fn settled(value: Value) -> Value {
+    let mut fine = true;
+    value.walk(&mut |v| fine &= v.as_number().is_none_or(|n| n.settled() == *n));
+    if fine {
+        return value;
+    }
+    value.map_deep(&mut |v| match v.as_number() {
+        Some(n) => Value::number(n.settled()).mark(v.marks()),
+        None => v,
+    })
 }
 
 fn holds_infinity(value: &Value) -> bool {
@@ -153,13 +167,11 @@ pub(crate) struct Eval<'a> {
     vars: Vec<(Arc<str>, Value)>,
     holes: Vec<Value>,
     diagnostics: Diagnostics,
-    /// Whether anything unknown was looked at, and its marks and causes; `try` and `can` ask.
-    met: Option<Heritage>,
 }
 
 impl<'a> Eval<'a> {
     pub(crate) fn new(scope: &'a dyn Scope) -> Eval<'a> {
-        Eval { scope, vars: Vec::new(), holes: Vec::new(), diagnostics: Diagnostics::new(), met: None }
+        Eval { scope, vars: Vec::new(), holes: Vec::new(), diagnostics: Diagnostics::new() }
     }
 
     /// Evaluates without the checks of a whole result: infinite numbers may still be used up.
@@ -222,7 +234,6 @@ impl<'a> Eval<'a> {
                 _ => Value::unknown(Type::Dynamic),
             };
         };
-        let faults_before = self.diagnostics.len();
         let bound = self.vars.iter().rev().find(|(name, _)| *name == chain.reference.root);
         let (mut value, taken) = match bound {
             Some((_, value)) => (value.clone(), 0),
@@ -237,27 +248,23 @@ impl<'a> Eval<'a> {
         for link in &chain.links[taken.min(chain.links.len())..] {
             value = self.step(value, link);
         }
-        // What stands for an error is not something that becomes known later.
-        if self.diagnostics.len() == faults_before {
-            self.meet(&value);
-        }
         value
-    }
-
-    /// Remembers that something unknown was looked at.
-    fn meet(&mut self, value: &Value) {
-        if !value.is_wholly_known() {
-            self.met.get_or_insert_default().add_deep(value);
-        }
     }
 
     fn call(&mut self, expr: &Expr, call: &Call) -> Value {
         match call.name.strip_prefix("core::").unwrap_or(&call.name) {
-            "try" => return self.call_try(expr, call),
-            "can" if call.args.len() == 1 => return self.call_can(expr, call),
+            "try" if !call.expand => return self.call_try(expr, call),
+            "can" if call.args.len() == 1 && !call.expand => return self.call_can(expr, call),
             _ => {}
         }
         let Some(function) = functions::find(&call.name) else { return self.error(unknown_function(call)) };
+        if !call.expand && let Err(fault) = function.check_count(call.args.len()) {
+            let spans: Vec<Span> = call.args.iter().map(|id| expr.tree().span(*id)).collect();
+            return self.error(function_error(call, expr.span(), &fault, &spans));
+        }
+        if function.name == "templatestring" && !self.is_elsewhere(expr, call) {
+            return self.error(written_template(call, expr.tree().span(call.args[0])));
+        }
         let errors_before = self.diagnostics.len();
         let Some((args, spans)) = self.arguments(expr, call) else {
             return Value::unknown(Type::Dynamic);
@@ -270,16 +277,20 @@ impl<'a> Eval<'a> {
             Arguments::Values(args) => {
                 let result = function.call(&args, self.scope.host());
                 match result {
-                    Ok(value) => {
-                        if functions::is_impure(&call.name) {
-                            self.meet(&value);
-                        }
-                        value
-                    }
+                    Ok(value) => value,
                     Err(fault) => self.error(function_error(call, expr.span(), &fault, &spans)),
                 }
             }
         }
+    }
+
+    /// Whether the template of a call of `templatestring` is a reference: one that is written where it is
+    /// used needs no function.
+    fn is_elsewhere(&self, expr: &Expr, call: &Call) -> bool {
+        call.expand
+            || call.args.first().is_none_or(|id| {
+                matches!(expr.at(*id).kind(), Kind::Root(_) | Kind::Attr(..) | Kind::Index(..))
+            })
     }
 
     /// Evaluates the arguments, the last one spread where `...` says so.
@@ -323,33 +334,19 @@ impl<'a> Eval<'a> {
         Some((Arguments::Values(values), spans))
     }
 
-    /// Evaluates an argument of `try` or `can`: its value, its errors, and what unknown it looked at.
-    fn attempt(&mut self, expr: &Expr, id: Id) -> (Value, Diagnostics, Option<Heritage>) {
-        let outer = self.met.take();
-        let (value, errors) = self.apart(&expr.at(id));
-        let met = std::mem::replace(&mut self.met, outer);
-        if let Some(inner) = &met {
-            let seen = self.met.get_or_insert_default();
-            *seen = seen.clone().with(inner);
-        }
-        (value, errors, met)
-    }
-
     fn call_try(&mut self, expr: &Expr, call: &Call) -> Value {
         let mut last = Diagnostics::new();
         for id in &call.args {
-            let (value, errors, met) = self.attempt(expr, *id);
-            if let Some(met) = met {
-                // Whether this one or a later one is taken can not be told yet.
-                let marks = value.deep_marks();
-                let mut met = met;
-                met.add_marks(marks);
-                return met.maybe_null(Type::Dynamic);
-            }
-            if !errors.has_errors() {
+            let (value, errors) = self.apart(&expr.at(*id));
+            if errors.has_errors() {
+                // What is not known yet can't take an error away: it stands for all that it can become.
+                last.extend(errors);
+            } else if value.is_wholly_known() {
                 return value;
+            } else {
+                // What becomes known may fail yet, and then a later one is taken.
+                return Heritage::deep([&value]).maybe_null(Type::Dynamic);
             }
-            last.extend(errors);
         }
         let mut detail = String::from("Call to function \"try\" failed: no expression succeeded.");
         for error in last.iter().filter(|d| d.is_error()) {
@@ -366,13 +363,25 @@ impl<'a> Eval<'a> {
     }
 
     fn call_can(&mut self, expr: &Expr, call: &Call) -> Value {
-        let (value, errors, met) = self.attempt(expr, call.args[0]);
-        let marks = Marks { minted: false, ..value.marks() };
-        match met {
-            Some(met) => met.unknown(Type::Bool),
-            None => Value::bool(!errors.has_errors()).mark(marks),
+        let (value, errors) = self.apart(&expr.at(call.args[0]));
+        if errors.has_errors() {
+            return Value::bool(false);
         }
+        if !value.is_wholly_known() {
+            return Heritage::deep([&value]).unknown(Type::Bool);
+        }
+        Value::bool(true).mark(Marks { minted: false, ..value.marks() })
     }
+}
+
+fn written_template(call: &Call, span: Span) -> Diagnostic {
+    Diagnostic::error("G0114", "Invalid function argument")
+        .detail(format!(
+            "Invalid value for argument 1 of {}: the template must be a reference to a string that is defined elsewhere.",
+            call.name
+        ))
+        .help("write the template itself in its place, or give it a name with `locals`")
+        .at(span, "not a reference")
 }
 
 /// Arguments of a call: values, or nothing but what they wait for where their number is not known.

@@ -181,6 +181,13 @@ impl Expr {
         }
     }
 
+    /// Whether any function is called inside.
+    pub fn calls_any(&self) -> bool {
+        let mut found = false;
+        self.visit(&mut Bound::new(), &mut |expr, _| found |= matches!(expr.kind(), Kind::Call(_)));
+        found
+    }
+
     /// Returns what is wrong with calls by the text alone: no such function, too many or too few arguments.
     /// Also of keys that could be meant in two ways.
     /// What `try` and `can` look at is theirs to judge.

@@ -5,6 +5,7 @@
 //! arguments, inside and out. Functions that can tell more of unknowns, or keep the marks of elements where
 //! they are, are `partial`: they see their arguments as they are.
 
+mod charsets;
 mod cidr;
 mod collections;
 mod conversions;
@@ -12,6 +13,7 @@ mod dates;
 mod encoding;
 mod files;
 mod format;
+mod gzip;
 mod hashes;
 mod json;
 mod numbers;
@@ -223,7 +225,7 @@ pub(crate) fn text(args: &[Value], index: usize) -> &str {
 pub(crate) fn whole(args: &[Value], index: usize) -> Result<i64, FunctionError> {
     match args.get(index).and_then(Value::as_i64) {
         Some(n) => Ok(n),
-        None => bad_arg(index, "a whole number is required"),
+        None => fail(format!("value must be a whole number, between {} and {}", i64::MIN, i64::MAX)),
     }
 }
 

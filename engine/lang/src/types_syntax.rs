@@ -51,7 +51,7 @@ pub fn parse_type(expr: &Expr) -> (TypeConstraint, Diagnostics) {
         let text = crate::text::Text::detached(text, expr.span());
         let (inner, faults) = crate::parser::parse_expression(&text);
         if faults.has_errors() {
-            return (TypeConstraint::any(), faults);
+            return (TypeConstraint::any(), not_a_type(faults));
         }
         let constraint = reader.constraint(&inner);
         return (constraint, reader.diagnostics);
@@ -64,9 +64,26 @@ pub fn parse_type(expr: &Expr) -> (TypeConstraint, Diagnostics) {
 pub fn parse_type_text(text: &crate::text::Text) -> (TypeConstraint, Diagnostics) {
     let (expr, faults) = crate::parser::parse_expression(text);
     if faults.has_errors() {
-        return (TypeConstraint::any(), faults);
+        return (TypeConstraint::any(), not_a_type(faults));
     }
-    parse_type(&expr)
+    let mut reader = Reader { diagnostics: Diagnostics::new() };
+    let constraint = reader.constraint(&expr);
+    (constraint, reader.diagnostics)
+}
+
+/// Faults of the syntax as faults of a type.
+fn not_a_type(faults: Diagnostics) -> Diagnostics {
+    let mut all = Diagnostics::new();
+    for fault in faults.iter() {
+        let mut of_type = Diagnostic::error("G0104", "Invalid type specification")
+            .detail(format!("{}: {}", fault.summary, fault.detail))
+            .help("the types are: any, bool, number, string, list(T), set(T), map(T), object({…}), tuple([…])");
+        if let Some(label) = fault.labels.first() {
+            of_type = of_type.at(label.span, "not a type");
+        }
+        all.push(of_type);
+    }
+    all
 }
 
 struct Reader {
@@ -208,6 +225,14 @@ impl Reader {
                 );
                 continue;
             };
+            if key.span().end - key.span().start == u32::try_from(name.len() + 2).unwrap_or(0) {
+                self.bad(key.span(), "Object constructor map keys must be attribute names.", "write the name without quotes");
+                continue;
+            }
+            if object.attrs.contains_key(name) {
+                self.bad(key.span(), "Object constructor map keys must be unique.", "give the attribute one type");
+                continue;
+            }
             let name: Arc<str> = name.into();
             let inner = self.attribute(&arg.at(*value), &name, &mut object, &mut defaults);
             if !inner.defaults.is_empty() {
@@ -252,6 +277,14 @@ impl Reader {
     }
 
     fn default(&mut self, expr: &Expr, inner: &TypeConstraint) -> Option<Value> {
+        if expr.calls_any() {
+            self.diagnostics.push(
+                Diagnostic::error("G0104", "Function calls not allowed")
+                    .detail("Functions may not be called here.")
+                    .at(expr.span(), "a constant is required"),
+            );
+            return None;
+        }
         let (value, faults) = evaluate(expr, &NoScope);
         if faults.has_errors() {
             self.diagnostics.extend(faults);

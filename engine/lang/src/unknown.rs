@@ -38,13 +38,6 @@ impl Heritage {
         value.walk(&mut |v| self.add(v));
     }
 
-    /// Joins two heritages.
-    pub(crate) fn with(mut self, other: &Heritage) -> Heritage {
-        self.marks = self.marks.union(other.marks);
-        self.causes.extend(other.causes.iter().cloned());
-        self
-    }
-
     pub(crate) fn add_marks(&mut self, marks: Marks) {
         self.marks = self.marks.union(marks);
     }

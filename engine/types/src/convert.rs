@@ -2,10 +2,13 @@
 
 use crate::path::{AttrPath, Step};
 use crate::ty::{ObjectType, Type};
+use crate::unify::one_type;
 use crate::value::{Refinements, Unknown, Value, ValueKind};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+
+pub use crate::unify::unify;
 
 /// Why a value does not convert, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,12 +62,20 @@ fn convert_at(value: &Value, ty: &Type, at: &AttrPath) -> Result<Value, ConvertE
             "false" | "0" => Value::bool(false),
             _ => return fail(at, "a bool is required"),
         },
+        (ValueKind::Tuple(items), Type::List(e) | Type::Set(e))
+            if **e == Type::Dynamic && !one_type(&items.iter().map(Value::ty).collect::<Vec<_>>()) =>
+        {
+            return fail(at, format!("cannot convert tuple to {} of any single type", kind_word(ty)));
+        }
         (ValueKind::List(..) | ValueKind::Set(..) | ValueKind::Tuple(_), Type::List(e)) => {
             let (e, items) = elements(value, e, at)?;
             Value::list(e, items)
         }
         (ValueKind::List(..) | ValueKind::Set(..) | ValueKind::Tuple(_), Type::Set(e)) => {
             let (e, items) = elements(value, e, at)?;
+            if e != *wanted_element(ty) && !same_types(value, wanted_element(ty), at) {
+                return fail(at, "element types must all match for conversion to set");
+            }
             set_of(e, &items)
         }
         (ValueKind::List(..) | ValueKind::Tuple(_), Type::Tuple(types)) => {
@@ -130,6 +141,28 @@ fn set_of(element: Type, items: &[Value]) -> Value {
         bare.push(item);
     }
     Value::set(element, bare).mark(marks)
+}
+
+fn wanted_element(ty: &Type) -> &Type {
+    match ty {
+        Type::List(e) | Type::Set(e) | Type::Map(e) => e,
+        _ => ty,
+    }
+}
+
+/// Whether elements that are wanted to be of a type which is open inside come out alike: in a set they are
+/// not brought to a type in common.
+fn same_types(value: &Value, element: &Type, at: &AttrPath) -> bool {
+    if *element == Type::Dynamic || !element.has_dynamic() {
+        return true;
+    }
+    let mut types = value.as_seq().unwrap_or_default().iter().filter_map(|v| convert_at(v, element, at).ok());
+    let Some(first) = types.next().map(|v| v.ty()) else { return true };
+    types.all(|v| v.ty() == first)
+}
+
+fn kind_word(ty: &Type) -> &'static str {
+    if matches!(ty, Type::Set(_)) { "set" } else { "list" }
 }
 
 fn article(ty: &Type) -> String {
@@ -240,12 +273,22 @@ fn settle_element_type(
     if items.is_empty() {
         return Ok((concrete(&fallback.map_or(wanted.clone(), |f| result_type(f, wanted))), items));
     }
+    let different = || fail(at, "all elements must have the same type");
     let types: Vec<Type> = items.iter().map(Value::ty).collect();
-    let Some(common) = unify(&types) else {
-        return fail(at, "all elements must have the same type");
-    };
-    let items = items.iter().enumerate().map(|(i, v)| convert_at(v, &common, &at.index(i)));
-    Ok((common.clone(), items.collect::<Result<_, _>>()?))
+    let Some(mut common) = unify(&types) else { return different() };
+    if common == Type::Dynamic {
+        // A null takes the type of the others.
+        let typed: Vec<Type> = types.into_iter().filter(|t| *t != Type::Dynamic).collect();
+        let Some(known) = unify(&typed) else { return different() };
+        common = known;
+    }
+    let converted = items.iter().enumerate().map(|(i, v)| convert_at(v, &common, &at.index(i)));
+    let converted = converted.collect::<Result<Vec<_>, _>>()?;
+    if common.has_dynamic() {
+        let Some(first) = converted.first().map(Value::ty) else { return different() };
+        return if converted.iter().all(|v| v.ty() == first) { Ok((first, converted)) } else { different() };
+    }
+    Ok((common, converted))
 }
 
 fn map_elements(value: &Value, element: &Type, at: &AttrPath) -> Result<Value, ConvertError> {
@@ -272,85 +315,4 @@ fn object_attrs(value: &Value, wanted: &ObjectType, at: &AttrPath) -> Result<Val
         attrs.insert(name.clone(), converted);
     }
     Ok(Value::object(attrs))
-}
-
-/// Returns the type that values of all these types convert to, if there is one.
-///
-/// Structures of the same shape unify place by place, of different shapes to a collection; of other types
-/// one of them must take all the others, so a number and a bool have no common type.
-pub fn unify(types: &[Type]) -> Option<Type> {
-    let mut distinct: Vec<&Type> = Vec::new();
-    for ty in types.iter().filter(|t| **t != Type::Dynamic) {
-        if !distinct.contains(&ty) {
-            distinct.push(ty);
-        }
-    }
-    match distinct.as_slice() {
-        [] => Some(Type::Dynamic),
-        [one] => Some((*one).clone()),
-        many => unify_distinct(many),
-    }
-}
-
-fn unify_distinct(types: &[&Type]) -> Option<Type> {
-    let all = |kind: fn(&Type) -> bool| types.iter().all(|t| kind(t));
-    let any = |kind: fn(&Type) -> bool| types.iter().any(|t| kind(t));
-    if all(Type::is_primitive) {
-        // Of different primitives only a string takes the others.
-        return any(|t| *t == Type::String).then_some(Type::String);
-    }
-    if all(|t| matches!(t, Type::Tuple(_))) {
-        return unify_tuples(types);
-    }
-    if all(|t| matches!(t, Type::Object(_))) {
-        return unify_objects(types);
-    }
-    if all(|t| matches!(t, Type::Object(_) | Type::Map(_))) {
-        return Some(Type::map(unify_elements(types)?));
-    }
-    if all(|t| matches!(t, Type::List(_) | Type::Set(_) | Type::Tuple(_))) {
-        let element = unify_elements(types)?;
-        let list = any(|t| matches!(t, Type::List(_)));
-        return Some(if list { Type::list(element) } else { Type::set(element) });
-    }
-    None
-}
-
-fn unify_elements(types: &[&Type]) -> Option<Type> {
-    let mut elements = Vec::new();
-    for ty in types {
-        match ty {
-            Type::List(e) | Type::Set(e) | Type::Map(e) => elements.push((**e).clone()),
-            Type::Tuple(es) => elements.extend(es.iter().cloned()),
-            Type::Object(o) => elements.extend(o.attrs.values().cloned()),
-            Type::Dynamic | Type::Bool | Type::Number | Type::String => return None,
-        }
-    }
-    unify(&elements)
-}
-
-fn unify_tuples(types: &[&Type]) -> Option<Type> {
-    let rows: Vec<&[Type]> =
-        types.iter().filter_map(|t| if let Type::Tuple(es) = t { Some(&**es) } else { None }).collect();
-    let width = rows.first()?.len();
-    if rows.iter().any(|r| r.len() != width) {
-        return Some(Type::list(unify_elements(types)?));
-    }
-    let columns = (0..width).map(|i| unify(&rows.iter().map(|r| r[i].clone()).collect::<Vec<_>>()));
-    Some(Type::tuple(columns.collect::<Option<Vec<_>>>()?))
-}
-
-fn unify_objects(types: &[&Type]) -> Option<Type> {
-    let rows: Vec<&ObjectType> =
-        types.iter().filter_map(|t| if let Type::Object(o) = t { Some(&**o) } else { None }).collect();
-    let first = rows.first()?;
-    if rows.iter().any(|r| !r.attrs.keys().eq(first.attrs.keys())) {
-        return Some(Type::map(unify_elements(types)?));
-    }
-    let mut attrs = BTreeMap::new();
-    for name in first.attrs.keys() {
-        let column: Vec<Type> = rows.iter().filter_map(|r| r.attrs.get(name).cloned()).collect();
-        attrs.insert(name.clone(), unify(&column)?);
-    }
-    Some(Type::Object(Arc::new(ObjectType { attrs, optional: first.optional.clone() })))
 }

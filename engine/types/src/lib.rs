@@ -12,9 +12,11 @@ pub mod marks;
 pub mod number;
 pub mod path;
 pub mod schema;
+mod set_order;
 pub mod source;
 pub mod time;
 pub mod ty;
+mod unify;
 pub mod value;
 pub mod version;
 

@@ -129,8 +129,9 @@ impl Value {
     }
     /// Elements must have type `element` already; they are sorted here and equal ones merged.
     pub fn set(element: Type, mut elements: Vec<Value>) -> Value {
-        elements.sort();
-        elements.dedup();
+        crate::set_order::sort(&element, &mut elements);
+        // What is not known may still turn out to be different.
+        elements.dedup_by(|a, b| a == b && a.is_wholly_known());
         ValueKind::Set(element, Arc::new(elements)).into()
     }
     /// Elements must have type `element` already.

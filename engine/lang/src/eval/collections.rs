@@ -169,11 +169,9 @@ impl Eval<'_> {
     /// Finds a condition that is null or no bool whatever the elements are, so that it is reported once.
     fn condition_makes_sense(&mut self, expr: &Expr, body: &For, condition: Id) -> bool {
         let any = Value::unknown(Type::Dynamic);
-        let met = self.met.clone();
         let depth = self.bind(body, any.clone(), any);
         let (value, faults) = self.apart(&expr.at(condition));
         self.vars.truncate(depth);
-        self.met = met;
         let span = expr.tree().span(condition);
         if faults.has_errors() {
             self.diagnostics.extend(faults);

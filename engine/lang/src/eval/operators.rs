@@ -4,7 +4,7 @@ use super::Eval;
 use crate::ast::{Binary, Id, Unary};
 use crate::expr::Expr;
 use crate::unknown::{Heritage, equal, length_bounds, never_null};
-use groma_types::convert::{convert, is_untyped, unify};
+use groma_types::convert::{convert, unify};
 use groma_types::{Diagnostic, Number, Refinements, Span, Type, Value, ValueKind};
 use std::sync::Arc;
 
@@ -96,18 +96,23 @@ impl Eval<'_> {
         };
         let value = self.eval_id(expr, condition);
         if value.is_null() {
-            return self.error(
+            self.error(
                 Diagnostic::error("G0112", "Null condition")
                     .detail("The condition value is null. Conditions must either be true or false.")
                     .at(span, "is null"),
             );
+            return Value::unknown(ty);
+        }
+        if value.is_unknown() {
+            return either(&value, &yes, &no, ty);
         }
         let Ok(chosen) = convert(&value, &Type::Bool) else {
-            return self.error(
+            self.error(
                 Diagnostic::error("G0112", "Incorrect condition type")
                     .detail("The condition expression must be of type bool.")
                     .at(span, "a bool is required"),
             );
+            return Value::unknown(ty);
         };
         let Some(chosen) = chosen.as_bool() else {
             return either(&value, &yes, &no, ty);
@@ -117,11 +122,14 @@ impl Eval<'_> {
         let heritage = Heritage::shallow([&value]);
         match convert(&taken, &ty) {
             Ok(taken) => heritage.known(taken),
-            Err(why) => self.error(
-                Diagnostic::error("G0112", "Inconsistent conditional result types")
-                    .detail(format!("The result value has the wrong type: {why}."))
-                    .at(expr.span(), "does not convert"),
-            ),
+            Err(why) => {
+                self.error(
+                    Diagnostic::error("G0112", "Inconsistent conditional result types")
+                        .detail(format!("The result value has the wrong type: {why}."))
+                        .at(expr.span(), "does not convert"),
+                );
+                Value::unknown(ty)
+            }
         }
     }
 }
@@ -137,7 +145,7 @@ fn common_type(yes: &Value, no: &Value) -> Option<Type> {
     }
     let (a, b) = (yes.ty(), no.ty());
     // While a type is open the arm that is taken stays as it is, like in Terraform.
-    if a == Type::Dynamic || b == Type::Dynamic || is_untyped(yes) || is_untyped(no) {
+    if a == Type::Dynamic || b == Type::Dynamic {
         return Some(Type::Dynamic);
     }
     unify(&[a, b])
@@ -199,12 +207,18 @@ fn infinite(op: Binary, x: f64, y: f64) -> Result<Number, &'static str> {
         Binary::Sub => x - y,
         Binary::Mul => x * y,
         Binary::Div => x / y,
-        Binary::Rem => x % y,
+        Binary::Rem => f64::NAN,
         _ => x + y,
     };
     match Number::from_f64(result) {
         Some(n) => Ok(n),
-        None if result.is_nan() => Err("the result of this operation on infinity is not defined"),
+        None if result.is_nan() => Err(match op {
+            Binary::Sub => "can't subtract infinity from itself",
+            Binary::Mul => "can't multiply zero by infinity",
+            Binary::Div => "can't divide zero by zero or infinity by infinity",
+            Binary::Rem => "can't use modulo with infinity",
+            _ => "can't compute sum of opposing infinities",
+        }),
         None => Ok(Number::infinity(result < 0.0)),
     }
 }

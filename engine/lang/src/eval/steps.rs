@@ -264,9 +264,6 @@ impl Eval<'_> {
     }
 
     fn each_type(&mut self, expr: &Expr, each: Id, element: &Type) -> Type {
-        let met = self.met.clone();
-        let ty = self.each(expr, each, &Value::unknown(element.clone())).ty();
-        self.met = met;
-        ty
+        self.each(expr, each, &Value::unknown(element.clone())).ty()
     }
 }

@@ -34,15 +34,17 @@ impl Net {
     }
 
     fn address(&self, value: u128) -> String {
-        if self.bits == 32 {
-            Ipv4Addr::from(u32::try_from(value).unwrap_or(u32::MAX)).to_string()
-        } else {
-            Ipv6Addr::from(value).to_string()
+        let as_v4 = self.bits == 32 || is_mapped(value);
+        match u32::try_from(value & u128::from(u32::MAX)) {
+            Ok(low) if as_v4 => Ipv4Addr::from(low).to_string(),
+            _ => Ipv6Addr::from(value).to_string(),
         }
     }
 
     fn show(&self) -> Value {
-        format!("{}/{}", self.address(self.base), self.prefix).into()
+        let mapped = self.bits == 128 && is_mapped(self.base);
+        let prefix = if mapped { self.prefix.saturating_sub(96) } else { self.prefix };
+        format!("{}/{prefix}", self.address(self.base)).into()
     }
 
     /// How many addresses it has, as a power of two.
@@ -64,9 +66,29 @@ impl Net {
             ));
         }
         let shift = self.bits - prefix;
+        let shift = if self.bits == 128 && is_mapped(self.base) { shift.min(32) } else { shift };
         let offset = if shift >= 128 { 0 } else { number << shift };
         Ok(Net { base: self.base | offset, prefix, bits: self.bits })
     }
+}
+
+impl Net {
+    /// A negative number of a subnet: Terraform joins its two's complement with the prefix and takes what
+    /// that is without its sign. It is no subnet of this network, but it is what users have in their states.
+    fn below(&self, new_bits: u32, number: i128) -> Outcome {
+        let sized = self.subnet(new_bits, number.unsigned_abs() & u128::from(u64::MAX))?;
+        let shift = self.bits - sized.prefix;
+        let joined = (self.base | (number as u128).checked_shl(shift).unwrap_or(0)).wrapping_neg();
+        if self.bits == 32 && joined >> 32 != 0 {
+            return fail("the number of the subnet is out of range");
+        }
+        Ok(Net { base: joined, ..sized }.show())
+    }
+}
+
+/// Whether it is an IPv4 address in the form of an IPv6 one, which is shown as what it stands for.
+fn is_mapped(value: u128) -> bool {
+    value >> 32 == 0xffff
 }
 
 /// Four decimal numbers; leading zeros do not make them octal.
@@ -90,7 +112,7 @@ fn mask(prefix: u32, bits: u32) -> u128 {
 fn integer(args: &[Value], index: usize) -> Result<i128, FunctionError> {
     match args[index].as_number().filter(|n| n.is_integer()).and_then(|n| n.to_string().parse().ok()) {
         Some(n) => Ok(n),
-        None => bad_arg(index, "a whole number is required"),
+        None => fail("value must be a whole number"),
     }
 }
 
@@ -106,7 +128,10 @@ pub(super) fn cidrhost(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let number = integer(args, 1)?;
     let host_bits = net.host_bits();
     let size = if host_bits >= 127 { i128::MAX } else { 1i128 << host_bits };
-    if number >= size || number < -size {
+    // Terraform compares the low 64 bits alone, and lets what is beyond them reach into the prefix.
+    let compared = if number < 0 { number } else { i128::from(number.unsigned_abs() as u64 as i64) };
+    let reaches = number >= size && net.bits == 32;
+    if compared >= size || number < -size || reaches {
         return fail(format!("prefix of {} does not accommodate a host numbered {number}", net.prefix));
     }
     let space = mask(0, net.bits) | !mask(net.prefix, net.bits) & mask(net.bits, net.bits);
@@ -115,11 +140,15 @@ pub(super) fn cidrhost(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     } else {
         number.unsigned_abs()
     };
+    let offset = if net.bits == 128 && is_mapped(net.base) { offset << 96 } else { offset };
     Ok(net.address(net.base | offset).into())
 }
 
 pub(super) fn cidrnetmask(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let net = Net::parse(text(args, 0))?;
+    if net.bits != 32 && is_mapped(net.base) {
+        return Ok(Ipv6Addr::from(mask(net.prefix, 128)).to_string().into());
+    }
     if net.bits != 32 {
         return fail("IPv6 addresses cannot have a netmask");
     }
@@ -129,14 +158,15 @@ pub(super) fn cidrnetmask(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 pub(super) fn cidrsubnet(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let net = Net::parse(text(args, 0))?;
     let bits = new_bits(args, 1)?;
-    match u128::try_from(integer(args, 2)?) {
+    let number = integer(args, 2)?;
+    match u128::try_from(number) {
         Ok(number) => Ok(net.subnet(bits, number)?.show()),
-        Err(_) => bad_arg(2, "the number of the subnet must not be negative"),
+        Err(_) => net.below(bits, number),
     }
 }
 
 pub(super) fn cidrsubnets(args: &[Value], _: &dyn FunctionHost) -> Outcome {
-    let net = Net::parse(text(args, 0))?;
+    let net = Net::parse(text(args, 0)).or_else(|error| bad_arg(0, error.message))?;
     let mut made = Vec::new();
     // First address that is free, relative to the network; `None` when all is used.
     let mut next: Option<u128> = Some(0);
@@ -158,7 +188,8 @@ pub(super) fn cidrsubnets(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         let fits = |s: &u128| {
             net.host_bits() == 128 || s.checked_add(size).is_some_and(|end| end <= 1u128 << net.host_bits())
         };
-        let Some(start) = start.filter(fits) else {
+        // Terraform comes from the subnet before the first: from the lowest address there is none.
+        let Some(start) = start.filter(fits).filter(|_| net.base != 0) else {
             return bad_arg(
                 i,
                 format!(

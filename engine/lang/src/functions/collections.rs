@@ -1,6 +1,6 @@
 //! Functions of lists, tuples, maps and objects. Elements keep their marks and their being unknown.
 
-use super::{Outcome, bad_arg, fail, items};
+use super::{Outcome, bad_arg, fail, items, whole};
 use crate::eval::FunctionHost;
 use crate::unknown::{Heritage, equal, length_bounds, never_null};
 use groma_types::convert::{convert, is_untyped, unify};
@@ -78,8 +78,8 @@ pub(super) fn chunklist(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let (Some(items), false) = (args[0].as_seq(), args[1].is_unknown()) else {
         return Ok(heritage.unknown(ty));
     };
-    let Some(size) = args[1].as_i64().and_then(|n| usize::try_from(n).ok()) else {
-        return bad_arg(1, "the size argument must be a whole number that is not negative");
+    let Ok(size) = usize::try_from(whole(args, 1)?) else {
+        return fail("the size argument must be positive");
     };
     let size = if size == 0 { items.len().max(1) } else { size };
     let chunks = items.chunks(size).map(|c| Value::list(e.clone(), c.to_vec())).collect();
@@ -110,10 +110,13 @@ pub(super) fn coalesce(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 
 pub(super) fn coalescelist(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let heritage = Heritage::shallow(args);
-    for arg in args {
-        if arg.is_null() || !(is_sequence(&arg.ty()) || is_open(arg)) {
+    // From the first that is not known on nothing is looked at yet.
+    for arg in args.iter().take_while(|a| !a.is_unknown()) {
+        if !matches!(arg.ty(), Type::List(_) | Type::Tuple(_)) || arg.is_null() {
             return fail("coalescelist arguments must be lists or tuples");
         }
+    }
+    for arg in args {
         match length_bounds(arg) {
             (0, Some(0)) => {}
             (min, _) if min > 0 => return Ok(heritage.known(arg.clone())),
@@ -169,10 +172,10 @@ pub(super) fn contains(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let heritage = Heritage::deep(args);
     let ty = args[0].ty();
     let Some(items) = args[0].as_seq() else {
-        return if is_sequence(&ty) || ty == Type::Dynamic {
+        return if is_sequence(&ty) || ty == Type::Dynamic || args[1].is_unknown() {
             Ok(heritage.unknown(Type::Bool))
         } else {
-            bad_arg(0, "argument must be list, tuple, or set")
+            fail("argument must be list, tuple, or set")
         };
     };
     let answers: Vec<Option<bool>> = items.iter().map(|v| equal(v, &args[1])).collect();
@@ -209,20 +212,32 @@ pub(super) fn element(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     if args[1].is_unknown() {
         return Ok(heritage.maybe_null(element_type(&ty)));
     }
-    let Some(index) = args[1].as_i64() else { return bad_arg(1, "a whole number is required") };
-    let Ok(index) = usize::try_from(index) else {
-        return fail("cannot use element function with a negative index");
-    };
-    match elements(&args[0]) {
+    let known = elements(&args[0]);
+    if known.is_none() {
+        return Ok(heritage.maybe_null(element_type(&ty)));
+    }
+    let index = whole(args, 1)?;
+    match known {
         Some(items) if items.is_empty() => fail("cannot use element function with an empty list"),
-        Some(items) => Ok(heritage.known(items[index % items.len()].clone())),
+        Some(items) => {
+            let (index, len) = (i128::from(index), items.len() as i128);
+            // Of a tuple a negative index counts from its end only where it is a multiple of the length.
+            if matches!(ty, Type::Tuple(_)) && index < 0 && index % len != 0 {
+                return fail("cannot use element function with a negative index");
+            }
+            let at = usize::try_from(index.rem_euclid(len)).unwrap_or(0);
+            Ok(heritage.known(items[at].clone()))
+        }
         None => Ok(heritage.maybe_null(element_type(&ty))),
     }
 }
 
 pub(super) fn flatten(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let ty = args[0].ty();
-    if !is_sequence(&ty) && ty != Type::Dynamic {
+    if args[0].is_unknown() && !is_sequence(&ty) {
+        return Ok(Heritage::deep(args).maybe_null(Type::Dynamic));
+    }
+    if !is_sequence(&ty) {
         return fail("can only flatten lists, sets and tuples");
     }
     let mut flat = Vec::new();
@@ -253,7 +268,7 @@ fn flatten_into(value: &Value, flat: &mut Vec<Value>, heritage: &mut Heritage) -
 pub(super) fn index(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let heritage = Heritage::deep(args);
     let ty = args[0].ty();
-    if !matches!(ty, Type::List(_) | Type::Tuple(_) | Type::Dynamic) {
+    if !matches!(ty, Type::List(_) | Type::Tuple(_) | Type::Dynamic) && !args[0].is_unknown() {
         return fail("argument must be a list or tuple");
     }
     let Some(items) = elements(&args[0]) else { return Ok(heritage.unknown(Type::Number)) };
@@ -305,7 +320,7 @@ pub(super) fn values(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         }
         (Type::Object(_), Some(attrs)) => Ok(heritage.known(Value::tuple(attrs.into_values().collect()))),
         (Type::Object(_) | Type::Dynamic, None) => Ok(heritage.maybe_null(Type::Dynamic)),
-        _ => bad_arg(0, "values() requires a map as the first argument"),
+        _ => fail("values() requires a map as the first argument"),
     }
 }
 
@@ -371,9 +386,8 @@ pub(super) fn merge(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         }
     }
     // Maps of one type give a map; anything else an object, whose attributes keep their types.
-    let first = args.iter().find(|a| !a.is_null()).map(Value::ty);
-    let same =
-        first.filter(|t| matches!(t, Type::Map(_)) && args.iter().all(|a| a.is_null() || a.ty() == *t));
+    let first = args.first().map(Value::ty);
+    let same = first.filter(|t| matches!(t, Type::Map(_)) && args.iter().all(|a| a.ty() == *t));
     if open {
         return Ok(Heritage::deep(args).maybe_null(same.unwrap_or(Type::Dynamic)));
     }
@@ -437,10 +451,17 @@ pub(super) fn slice(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         Type::List(_) => heritage.unknown(ty.clone()),
         _ => heritage.maybe_null(Type::Dynamic),
     };
+    let at = |i: usize| args[i].as_i64().and_then(|n| usize::try_from(n).ok());
     if args[1].is_unknown() || args[2].is_unknown() {
+        if !args[1].is_unknown() && at(1).is_none() {
+            return bad_arg(1, "start index must not be less than zero");
+        }
+        let beyond = |end: usize| length_bounds(&args[0]).1.is_some_and(|len| end > len);
+        if !args[2].is_unknown() && at(2).is_none_or(beyond) {
+            return bad_arg(2, "end index must not be less than zero, or greater than the length of the list");
+        }
         return Ok(open(&Heritage::deep(args)));
     }
-    let at = |i: usize| args[i].as_i64().and_then(|n| usize::try_from(n).ok());
     let Some(start) = at(1) else { return bad_arg(1, "start index must not be less than zero") };
     let Some(end) = at(2) else { return bad_arg(2, "end index must not be less than zero") };
     if start > end {
@@ -479,8 +500,11 @@ pub(super) fn sort(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 pub(super) fn transpose(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let mut turned: BTreeMap<Arc<str>, Vec<Value>> = BTreeMap::new();
     for (key, list) in args[0].as_map().into_iter().flatten() {
+        if list.is_null() {
+            return fail("input must not contain null list");
+        }
         for item in items(list) {
-            let Some(s) = item.as_str() else { return bad_arg(0, "the lists must not hold null") };
+            let Some(s) = item.as_str() else { return fail("input list must not contain null string") };
             turned.entry(s.into()).or_default().push(Value::string(key.clone()));
         }
     }
@@ -492,9 +516,9 @@ pub(super) fn zipmap(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let heritage = Heritage::shallow(args);
     let ty = args[1].ty();
     let open = match &ty {
-        Type::List(e) | Type::Set(e) => Type::map((**e).clone()),
+        Type::List(e) => Type::map((**e).clone()),
         Type::Tuple(_) | Type::Dynamic => Type::Dynamic,
-        _ => return bad_arg(1, "values must be a list or tuple"),
+        _ => return fail("values argument must be a list or tuple value"),
     };
     let (Some(keys), Some(values), true) = (args[0].as_seq(), elements(&args[1]), args[0].is_wholly_known())
     else {
@@ -510,7 +534,7 @@ pub(super) fn zipmap(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let mut heritage = heritage;
     keys.iter().for_each(|k| heritage.add(k));
     let names: Option<Vec<Arc<str>>> = keys.iter().map(|k| k.as_str().map(Arc::from)).collect();
-    let Some(names) = names else { return bad_arg(0, "keys must not be null") };
+    let Some(names) = names else { return fail("keys list has a null value") };
     let pairs = names.into_iter().zip(values);
     Ok(heritage.known(match open {
         Type::Map(e) => Value::map((*e).clone(), pairs),

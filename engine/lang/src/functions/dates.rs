@@ -95,13 +95,9 @@ impl Moment {
     fn show(&self) -> String {
         let c = self.civil();
         let zone = if self.zulu || self.offset_minutes == 0 { "Z".into() } else { self.zone(":") };
-        let fraction = match self.nanos {
-            0 => String::new(),
-            n => format!(".{}", format!("{n:09}").trim_end_matches('0')),
-        };
         let (date, time) = ((c.year, c.month, c.day), (c.hour, c.minute, c.second));
         format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{fraction}{zone}",
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{zone}",
             date.0, date.1, date.2, time.0, time.1, time.2
         )
     }
@@ -152,11 +148,13 @@ pub(super) fn timeadd(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let Some(by) = parse_duration(text(args, 1)) else {
         return fail(format!("{:?} is not a duration such as 1h30m", text(args, 1)));
     };
+    if by.abs() >= 1 << 63 {
+        return fail(format!("{:?} is too long a duration", text(args, 1)));
+    }
     let total = i128::from(at.secs) * 1_000_000_000 + i128::from(at.nanos) + by;
-    let secs = i64::try_from(total.div_euclid(1_000_000_000));
-    let nanos = u32::try_from(total.rem_euclid(1_000_000_000)).unwrap_or(0);
-    match secs {
-        Ok(secs) if secs.abs() < 250_000_000_000 => Ok(Moment { secs, nanos, ..at }.show().into()),
+    // The result is written in whole seconds.
+    match i64::try_from(total.div_euclid(1_000_000_000)) {
+        Ok(secs) if secs.abs() < 400_000_000_000 => Ok(Moment { secs, nanos: 0, ..at }.show().into()),
         _ => fail("the result is outside of the calendar"),
     }
 }
@@ -199,6 +197,36 @@ fn parse_duration(text: &str) -> Option<i128> {
         rest = after;
     }
     Some(sign * total)
+}
+
+/// A plain scalar of YAML that is a date or a moment, as RFC 3339; `None` if it is neither.
+pub(super) fn from_yaml(text: &str) -> Option<String> {
+    let at = text.find(['T', 't', ' ']).unwrap_or(text.len());
+    let (date, time) = text.split_at(at);
+    let number = |s: &str, len: std::ops::RangeInclusive<usize>| {
+        (len.contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit())).then(|| s.parse::<u32>().ok()).flatten()
+    };
+    let mut parts = date.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    let (year, month, day) = (number(year, 4..=4)?, number(month, 1..=2)?, number(day, 1..=2)?);
+    let moment = |time: &str| {
+        let whole = format!("{year:04}-{month:02}-{day:02}T{time}");
+        parts.clone().next().is_none().then(|| Moment::parse(&whole)).flatten().map(|m| m.show())
+    };
+    if time.is_empty() {
+        return moment("00:00:00Z");
+    }
+    let spaced = time.starts_with(' ');
+    let clock_len = time[1..].find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(time.len() - 1) + 1;
+    let (clock, zone) = time[1..].split_at(clock_len - 1);
+    let mut clock_parts = clock.split(':').map(|p| number(p, 1..=2));
+    let (hour, minute, second) = (clock_parts.next()??, clock_parts.next()??, clock_parts.next()??);
+    let bare = zone.strip_prefix('.').map_or(zone, |f| f.trim_start_matches(|c: char| c.is_ascii_digit()));
+    // After a space there is no zone, after a T there is one.
+    if clock_parts.next().is_some() || spaced != bare.is_empty() {
+        return None;
+    }
+    moment(&format!("{hour:02}:{minute:02}:{second:02}{zone}{}", if spaced { "Z" } else { "" }))
 }
 
 const MONTHS: [&str; 12] = [

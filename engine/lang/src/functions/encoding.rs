@@ -1,9 +1,12 @@
 //! Encodings of text: base64, gzip, character sets, URLs, CSV.
 
+use super::charsets::{self, SingleByte};
 use super::{FunctionError, Outcome, bad_arg, fail, text};
 use crate::eval::FunctionHost;
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet::STANDARD as STANDARD_ALPHABET;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use encoding_rs::Encoding;
 use groma_types::{Type, Value};
 use std::fmt::Write;
 
@@ -11,8 +14,21 @@ pub(super) fn base64encode(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     Ok(STANDARD.encode(text(args, 0)).into())
 }
 
+/// Bits that are left over at the end may be anything.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD_ALPHABET, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
+/// Decodes base64, over line breaks.
+pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    LENIENT.decode(text).ok()
+}
+
 fn decoded(args: &[Value]) -> Result<Vec<u8>, FunctionError> {
-    STANDARD.decode(text(args, 0).trim()).or_else(|_| fail("failed to decode base64 data"))
+    match from_base64(text(args, 0)) {
+        Some(bytes) => Ok(bytes),
+        None => fail(format!("failed to decode base64 data {:?}", text(args, 0))),
+    }
 }
 
 pub(super) fn base64decode(args: &[Value], _: &dyn FunctionHost) -> Outcome {
@@ -23,135 +39,102 @@ pub(super) fn base64decode(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 }
 
 pub(super) fn base64gzip(args: &[Value], _: &dyn FunctionHost) -> Outcome {
-    Ok(STANDARD.encode(gzip(text(args, 0).as_bytes())).into())
-}
-
-/// Bits in the order of DEFLATE: values begin at the lowest bit, codes of Huffman at the highest.
-#[derive(Default)]
-struct Bits {
-    out: Vec<u8>,
-    filled: u32,
-}
-
-impl Bits {
-    fn bit(&mut self, bit: u32) {
-        if self.filled.is_multiple_of(8) {
-            self.out.push(0);
-        }
-        if let Some(last) = self.out.last_mut() {
-            *last |= u8::from(bit != 0) << (self.filled % 8);
-        }
-        self.filled += 1;
-    }
-    fn code(&mut self, code: u32, len: u32) {
-        (0..len).rev().for_each(|i| self.bit(code >> i & 1));
-    }
-    fn align(&mut self) {
-        while !self.filled.is_multiple_of(8) {
-            self.filled += 1;
-        }
-    }
-}
-
-/// A gzip member without time and name, so that equal texts give equal results. The fixed code is used
-/// without back references: the point is the format, not the size.
-fn gzip(data: &[u8]) -> Vec<u8> {
-    let mut bits = Bits { out: vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff], filled: 80 };
-    if !data.is_empty() {
-        bits.bit(0);
-        bits.bit(1);
-        bits.bit(0);
-        for byte in data {
-            let byte = u32::from(*byte);
-            if byte < 144 { bits.code(0x30 + byte, 8) } else { bits.code(0x190 + byte - 144, 9) }
-        }
-        bits.code(0, 7);
-        // An empty stored block brings the stream to a byte boundary.
-        (0..3).for_each(|_| bits.bit(0));
-        bits.align();
-        bits.out.extend([0, 0, 0xff, 0xff]);
-    }
-    bits.out.extend([1, 0, 0, 0xff, 0xff]);
-    bits.out.extend(crc32(data).to_le_bytes());
-    bits.out.extend(u32::try_from(data.len()).unwrap_or(u32::MAX).to_le_bytes());
-    bits.out
-}
-
-fn crc32(data: &[u8]) -> u32 {
-    !data.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |c, _| if c & 1 == 1 { c >> 1 ^ 0xedb8_8320 } else { c >> 1 })
-    })
+    Ok(STANDARD.encode(super::gzip::gzip(text(args, 0).as_bytes())).into())
 }
 
 /// Character sets that texts can be written in.
 enum Charset {
     Utf8,
-    Utf16 {
-        big: bool,
-        mark: bool,
-    },
-    /// One byte a character, up to this code point.
-    Single(u32),
+    Ascii,
+    Utf16 { big: bool, mark: bool },
+    Single(&'static SingleByte),
+    Multi(&'static Encoding),
 }
 
 fn charset(args: &[Value]) -> Result<Charset, FunctionError> {
-    match text(args, 1).to_ascii_uppercase().as_str() {
-        "UTF-8" | "UTF8" => Ok(Charset::Utf8),
-        "UTF-16LE" => Ok(Charset::Utf16 { big: false, mark: false }),
-        "UTF-16BE" => Ok(Charset::Utf16 { big: true, mark: false }),
-        "UTF-16" => Ok(Charset::Utf16 { big: true, mark: true }),
-        "US-ASCII" | "ASCII" => Ok(Charset::Single(0x7f)),
-        "ISO-8859-1" | "LATIN1" => Ok(Charset::Single(0xff)),
-        other => bad_arg(1, format!("{other:?} is not a supported IANA encoding name or alias")),
+    let name = text(args, 1).to_ascii_uppercase();
+    match name.as_str() {
+        "UTF-8" | "CSUTF8" => Ok(Charset::Utf8),
+        "UTF-16LE" | "CSUTF16LE" => Ok(Charset::Utf16 { big: false, mark: false }),
+        "UTF-16BE" | "CSUTF16BE" => Ok(Charset::Utf16 { big: true, mark: false }),
+        "UTF-16" | "CSUTF16" => Ok(Charset::Utf16 { big: true, mark: true }),
+        "US-ASCII" | "ISO-IR-6" | "ANSI_X3.4-1968" | "ANSI_X3.4-1986" | "ISO_646.IRV:1991" | "ISO646-US"
+        | "US" | "IBM367" | "CP367" | "CSASCII" => Ok(Charset::Ascii),
+        "SHIFT_JIS" | "MS_KANJI" | "CSSHIFTJIS" => Ok(Charset::Multi(encoding_rs::SHIFT_JIS)),
+        "EUC-JP" | "CSEUCPKDFMTJAPANESE" | "EXTENDED_UNIX_CODE_PACKED_FORMAT_FOR_JAPANESE" => {
+            Ok(Charset::Multi(encoding_rs::EUC_JP))
+        }
+        "ISO-2022-JP" | "CSISO2022JP" => Ok(Charset::Multi(encoding_rs::ISO_2022_JP)),
+        "EUC-KR" | "CSEUCKR" => Ok(Charset::Multi(encoding_rs::EUC_KR)),
+        "GBK" | "CP936" | "MS936" | "WINDOWS-936" | "CSGBK" => Ok(Charset::Multi(encoding_rs::GBK)),
+        "GB18030" | "CSGB18030" => Ok(Charset::Multi(encoding_rs::GB18030)),
+        "BIG5" | "CSBIG5" => Ok(Charset::Multi(encoding_rs::BIG5)),
+        other => match charsets::find(other) {
+            Some(single) => Ok(Charset::Single(single)),
+            None => bad_arg(1, format!("{:?} is not a supported IANA encoding name or alias", text(args, 1))),
+        },
     }
 }
 
-pub(super) fn textencodebase64(args: &[Value], _: &dyn FunctionHost) -> Outcome {
-    let s = text(args, 0);
-    let bytes: Vec<u8> = match charset(args)? {
-        Charset::Utf8 => s.as_bytes().to_vec(),
+/// The bytes of a text; `None` where it holds a character that the set does not have.
+fn encoded(s: &str, charset: &Charset) -> Option<Vec<u8>> {
+    match charset {
+        Charset::Utf8 => Some(s.as_bytes().to_vec()),
+        Charset::Ascii => s.is_ascii().then(|| s.as_bytes().to_vec()),
         Charset::Utf16 { big, mark } => {
             let units = mark.then_some(0xfeff).into_iter().chain(s.encode_utf16());
-            units.flat_map(|u| if big { u.to_be_bytes() } else { u.to_le_bytes() }).collect()
+            Some(units.flat_map(|u: u16| if *big { u.to_be_bytes() } else { u.to_le_bytes() }).collect())
         }
-        Charset::Single(limit) => {
-            let byte =
-                |c: char| Some(u32::from(c)).filter(|c| *c <= limit).and_then(|c| u8::try_from(c).ok());
-            match s.chars().map(byte).collect::<Option<Vec<u8>>>() {
-                Some(bytes) => bytes,
-                None => {
-                    return bad_arg(
-                        0,
-                        format!(
-                            "the given string contains characters that cannot be represented in {}",
-                            text(args, 1)
-                        ),
-                    );
-                }
-            }
+        Charset::Single(single) => {
+            let chars = single.chars();
+            let byte = |c: char| chars.iter().position(|o| *o == c && c != char::REPLACEMENT_CHARACTER);
+            s.chars().map(|c| byte(c).and_then(|at| u8::try_from(at).ok())).collect()
         }
-    };
-    Ok(STANDARD.encode(bytes).into())
+        Charset::Multi(encoding) => {
+            let (bytes, _, lossy) = encoding.encode(s);
+            (!lossy).then(|| bytes.into_owned())
+        }
+    }
 }
 
-pub(super) fn textdecodebase64(args: &[Value], _: &dyn FunctionHost) -> Outcome {
-    let bytes = decoded(args).or_else(|_| bad_arg(0, "invalid base64 data"))?;
-    let text = match charset(args)? {
+/// The text of bytes; `None` where they mean nothing in the set.
+fn read(bytes: Vec<u8>, charset: &Charset) -> Option<String> {
+    match charset {
         Charset::Utf8 => String::from_utf8(bytes).ok(),
+        Charset::Ascii => String::from_utf8(bytes).ok().filter(|s| s.is_ascii()),
         Charset::Utf16 { big, .. } => {
             let units = bytes.chunks(2).map(|c| match c {
-                [a, b] if big => Some(u16::from_be_bytes([*a, *b])),
+                [a, b] if *big => Some(u16::from_be_bytes([*a, *b])),
                 [a, b] => Some(u16::from_le_bytes([*a, *b])),
                 _ => None,
             });
             units.collect::<Option<Vec<u16>>>().and_then(|u| String::from_utf16(&u).ok())
         }
-        Charset::Single(limit) => {
-            let within = bytes.iter().all(|b| u32::from(*b) <= limit);
-            within.then(|| bytes.iter().map(|b| char::from(*b)).collect())
+        Charset::Single(single) => {
+            let chars = single.chars();
+            let text: String = bytes.iter().filter_map(|b| chars.get(usize::from(*b))).collect();
+            (!text.contains(char::REPLACEMENT_CHARACTER)).then_some(text)
         }
-    };
-    match text {
+        Charset::Multi(encoding) => {
+            encoding.decode_without_bom_handling_and_without_replacement(&bytes).map(String::from)
+        }
+    }
+}
+
+pub(super) fn textencodebase64(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    match encoded(text(args, 0), &charset(args)?) {
+        Some(bytes) => Ok(STANDARD.encode(bytes).into()),
+        None => bad_arg(
+            0,
+            format!("the given string contains characters that cannot be represented in {}", text(args, 1)),
+        ),
+    }
+}
+
+pub(super) fn textdecodebase64(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    let charset = charset(args)?;
+    let bytes = decoded(args).or_else(|_| bad_arg(0, "invalid base64 data"))?;
+    match read(bytes, &charset) {
         Some(text) => Ok(text.trim_start_matches('\u{feff}').into()),
         None => bad_arg(0, "the given string contains invalid or unsupported sequences"),
     }

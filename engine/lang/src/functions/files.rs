@@ -23,13 +23,8 @@ fn expanded(path: &str, host: &dyn FunctionHost) -> String {
 
 fn read_text(args: &[Value], host: &dyn FunctionHost) -> Result<String, FunctionError> {
     String::from_utf8(read(args, host)?).or_else(|_| {
-        bad_arg(
-            0,
-            format!(
-                "contents of {:?} are not valid UTF-8; use filebase64 to read other files",
-                text(args, 0)
-            ),
-        )
+        let path = text(args, 0);
+        fail(format!("contents of {path:?} are not valid UTF-8; use the filebase64 function to read other files"))
     })
 }
 
@@ -40,25 +35,31 @@ pub(super) fn filebase64(args: &[Value], host: &dyn FunctionHost) -> Outcome {
     Ok(STANDARD.encode(read(args, host)?).into())
 }
 pub(super) fn fileexists(args: &[Value], host: &dyn FunctionHost) -> Outcome {
-    host.file_exists(&expanded(text(args, 0), host)).map(Value::bool).or_else(|why| bad_arg(0, why))
+    host.file_exists(&expanded(text(args, 0), host)).map(Value::bool).or_else(fail)
 }
+
+/// Reads for a digest: there the file is what failed, not the argument.
+fn content(args: &[Value], host: &dyn FunctionHost) -> Result<Vec<u8>, FunctionError> {
+    read(args, host).or_else(|error| fail(error.message))
+}
+
 pub(super) fn filemd5(args: &[Value], host: &dyn FunctionHost) -> Outcome {
-    Ok(hex(&hashed(Digest::Md5, &read(args, host)?)).into())
+    Ok(hex(&hashed(Digest::Md5, &content(args, host)?)).into())
 }
 pub(super) fn filesha1(args: &[Value], host: &dyn FunctionHost) -> Outcome {
-    Ok(hex(&hashed(Digest::Sha1, &read(args, host)?)).into())
+    Ok(hex(&hashed(Digest::Sha1, &content(args, host)?)).into())
 }
 pub(super) fn filesha256(args: &[Value], host: &dyn FunctionHost) -> Outcome {
-    Ok(hex(&hashed(Digest::Sha256, &read(args, host)?)).into())
+    Ok(hex(&hashed(Digest::Sha256, &content(args, host)?)).into())
 }
 pub(super) fn filesha512(args: &[Value], host: &dyn FunctionHost) -> Outcome {
-    Ok(hex(&hashed(Digest::Sha512, &read(args, host)?)).into())
+    Ok(hex(&hashed(Digest::Sha512, &content(args, host)?)).into())
 }
 pub(super) fn filebase64sha256(args: &[Value], host: &dyn FunctionHost) -> Outcome {
-    Ok(STANDARD.encode(hashed(Digest::Sha256, &read(args, host)?)).into())
+    Ok(STANDARD.encode(hashed(Digest::Sha256, &content(args, host)?)).into())
 }
 pub(super) fn filebase64sha512(args: &[Value], host: &dyn FunctionHost) -> Outcome {
-    Ok(STANDARD.encode(hashed(Digest::Sha512, &read(args, host)?)).into())
+    Ok(STANDARD.encode(hashed(Digest::Sha512, &content(args, host)?)).into())
 }
 
 /// Takes `.` and `..` out of a path, as far as the text alone allows.
@@ -200,7 +201,7 @@ fn render(
     let (expr, faults) = crate::parser::parse_template(&text);
     first_fault(&faults, template, 0)?;
     if expr.calls(itself) {
-        return bad_arg(0, format!("cannot recursively call {itself} from inside another template function"));
+        return fail(format!("cannot recursively call {itself} from inside another template function"));
     }
     missing(&expr, vars, template)?;
     let scope = TemplateScope { vars, host };
@@ -240,9 +241,15 @@ fn first_fault(faults: &Diagnostics, template: &str, arg: usize) -> Result<(), F
 }
 
 fn check_vars(vars: &Value) -> Result<(), FunctionError> {
-    match vars.ty() {
-        Type::Map(_) | Type::Object(_) => Ok(()),
-        _ => bad_arg(1, "invalid vars value: must be a map"),
+    let (Type::Map(_) | Type::Object(_)) = vars.ty() else {
+        return bad_arg(1, "invalid vars value: must be a map");
+    };
+    match vars.as_map().into_iter().flatten().find(|(name, _)| !crate::lexer::is_ident(name)) {
+        Some((name, _)) => bad_arg(
+            1,
+            format!("invalid template variable name {name:?}: must start with a letter, followed by zero or more letters, digits, and underscores"),
+        ),
+        None => Ok(()),
     }
 }
 
@@ -262,6 +269,9 @@ pub(super) fn templatestring(args: &[Value], host: &dyn FunctionHost) -> Outcome
         return Ok(heritage.maybe_null(Type::Dynamic));
     }
     check_vars(&args[1])?;
+    if args[0].as_str().is_none() {
+        return bad_arg(0, "invalid template value: a string is required");
+    }
     let made = render(text(args, 0), &args[1], host, "templatestring")?;
     match groma_types::convert::convert(&made, &Type::String) {
         Ok(made) => Ok(heritage.known(made)),

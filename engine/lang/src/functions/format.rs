@@ -4,7 +4,7 @@ use super::{FunctionError, Outcome, bad_arg, fail};
 use crate::eval::FunctionHost;
 use crate::unknown::Heritage;
 use groma_types::convert::convert;
-use groma_types::{Number, Type, Value};
+use groma_types::{Number, Refinements, Type, Unknown, Value, ValueKind};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Widest field and highest precision that make sense.
@@ -121,7 +121,8 @@ fn formatted(format: &str, args: &[Value]) -> Result<String, FunctionError> {
         }
     }
     if used < args.len() && !indexed {
-        return fail(format!("too many arguments; only {used} used by format string"));
+        let why = if used == 0 { "no verbs in format string".into() } else { format!("only {used} used by format string") };
+        return bad_arg(used + 1, format!("too many arguments; {why}"));
     }
     Ok(out)
 }
@@ -150,7 +151,8 @@ fn verb(spec: &Spec, arg: &Value) -> Result<String, FunctionError> {
             None => unsupported("string required"),
         },
         't' => match convert(arg, &Type::Bool).ok().and_then(|v| v.as_bool()) {
-            Some(b) => Ok(pad(spec, b.to_string())),
+            // A width does not count here.
+            Some(b) => Ok(b.to_string()),
             None => unsupported("bool required"),
         },
         _ => match convert(arg, &Type::Number).ok().as_ref().and_then(Value::as_number) {
@@ -306,7 +308,9 @@ fn row(format: &str, args: &[Value], heritage: &Heritage) -> Outcome {
         return Ok(heritage.known(formatted(format, &bare)?));
     }
     let mut prefix = String::new();
-    for piece in pieces(format)? {
+    // Whether the format is right is told when all is known.
+    let Ok(pieces) = pieces(format) else { return Ok(heritage.prefixed(&prefix)) };
+    for piece in pieces {
         match piece {
             Piece::Literal(text) => prefix.push_str(text),
             Piece::Verb(spec, at) => match args.get(at) {
@@ -325,18 +329,41 @@ fn row(format: &str, args: &[Value], heritage: &Heritage) -> Outcome {
     Ok(heritage.prefixed(&prefix))
 }
 
+/// A null without a type makes Terraform's result unknown for ever, which it stores as null.
+fn has_bare_null(args: &[Value]) -> bool {
+    args[1..].iter().any(|v| matches!(v.kind(), ValueKind::Null(Type::Dynamic)))
+}
+
 pub(super) fn format(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let heritage = Heritage::deep(args);
+    if has_bare_null(args) {
+        return Ok(heritage.known(Value::NULL));
+    }
     match args[0].as_str() {
-        Some(format) => row(format, &args[1..], &heritage),
-        None => Ok(heritage.unknown(Type::String)),
+        Some(format) => row(format, &args[1..], &heritage).map(|made| opened(made, args)),
+        None => Ok(opened(heritage.unknown(Type::String), args)),
+    }
+}
+
+/// What is not known and has no type may turn out to be such a null.
+fn opened(made: Value, args: &[Value]) -> Value {
+    let open = |v: &Value| v.as_unknown().is_some_and(|u| u.ty == Type::Dynamic);
+    match made.kind() {
+        ValueKind::Unknown(u) if args[1..].iter().any(open) => {
+            let refine = Refinements { not_null: false, ..u.refine.clone() };
+            Value::from(Unknown { refine, ..(**u).clone() }).mark(made.marks())
+        }
+        _ => made,
     }
 }
 
 pub(super) fn formatlist(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let heritage = Heritage::deep(args);
+    if has_bare_null(args) {
+        return Ok(heritage.known(Value::NULL));
+    }
     let list = Type::list(Type::String);
-    let Some(format) = args[0].as_str() else { return Ok(heritage.unknown(list)) };
+    let Some(format) = args[0].as_str() else { return Ok(opened(heritage.unknown(list), args)) };
     let mut length: Option<usize> = None;
     for (i, arg) in args.iter().enumerate().skip(1) {
         let sequence = matches!(arg.ty(), Type::List(_) | Type::Set(_) | Type::Tuple(_));
@@ -357,7 +384,7 @@ pub(super) fn formatlist(args: &[Value], _: &dyn FunctionHost) -> Outcome {
                 _ => length = Some(items.len()),
             },
             None if arg.is_unknown() && (sequence || arg.ty() == Type::Dynamic) => {
-                return Ok(heritage.unknown(list));
+                return Ok(opened(heritage.unknown(list), args));
             }
             None if arg.is_null() && sequence => return bad_arg(i, "a null list can not be iterated"),
             None => {}
@@ -370,6 +397,7 @@ pub(super) fn formatlist(args: &[Value], _: &dyn FunctionHost) -> Outcome {
             .map(|a| a.as_seq().map_or_else(|| a.clone(), |items| items[n].clone()))
             .collect();
         row(format, &values, &Heritage::deep(&values))
+            .or_else(|error| fail(format!("error on format iteration {n}: {}", error.message)))
     });
     Ok(Heritage::shallow(args).known(Value::list(Type::String, rows.collect::<Result<_, _>>()?)))
 }

@@ -114,9 +114,13 @@ pub(super) fn uuidv5(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     Ok(format!("{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..]).into())
 }
 
+/// Reads the usual form of a UUID, also without dashes, in braces, or as an URN.
 fn parse_uuid(text: &str) -> Result<Vec<u8>, FunctionError> {
-    let digits: String = text.chars().filter(|c| *c != '-').collect();
-    if text.len() != 36 || digits.len() != 32 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+    let bare = text.get(..9).filter(|p| p.eq_ignore_ascii_case("urn:uuid:")).map_or(text, |_| &text[9..]);
+    let bare = bare.strip_prefix('{').and_then(|b| b.strip_suffix('}')).unwrap_or(bare);
+    let dashed = bare.len() == 36 && [8, 13, 18, 23].iter().all(|at| bare.as_bytes()[*at] == b'-');
+    let digits: String = bare.chars().filter(|c| *c != '-').collect();
+    if !(dashed || bare.len() == 32) || digits.len() != 32 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return fail(format!("{text:?} is not one of dns, url, oid, x500 and no UUID"));
     }
     let byte = |i: usize| u8::from_str_radix(&digits[i..i + 2], 16);
@@ -136,7 +140,7 @@ pub(super) fn bcrypt(args: &[Value], host: &dyn FunctionHost) -> Outcome {
 }
 
 pub(super) fn rsadecrypt(args: &[Value], _: &dyn FunctionHost) -> Outcome {
-    let Ok(sealed) = STANDARD.decode(text(args, 0)) else {
+    let Some(sealed) = super::encoding::from_base64(text(args, 0)) else {
         return bad_arg(0, "failed to decode input: cipher text must be base64-encoded");
     };
     let Some(key) = private_key(text(args, 1)) else {

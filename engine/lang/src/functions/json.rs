@@ -213,8 +213,44 @@ impl Reader<'_> {
         }
         let literal =
             self.text.get(self.at..self.at + end + 1).ok_or_else(|| self.bad("a string is not closed"))?;
-        let parsed = serde_json::from_str(literal).map_err(|_| self.bad("a string is malformed"))?;
+        let parsed = serde_json::from_str(literal)
+            .or_else(|error| serde_json::from_str(&whole_surrogates(literal).ok_or(error)?))
+            .map_err(|_: serde_json::Error| self.bad("a string is malformed"))?;
         self.at += end + 1;
         Ok(parsed)
     }
+}
+
+/// Writes halves of surrogate pairs that stand alone as replacement characters, which they mean.
+fn whole_surrogates(literal: &str) -> Option<String> {
+    let unit = |at: usize| {
+        let digits = literal.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok().filter(|u| (0xd800..0xe000).contains(u))
+    };
+    let mut out = String::with_capacity(literal.len());
+    let mut at = 0;
+    let mut found = false;
+    while let Some(c) = literal[at..].chars().next() {
+        match (unit(at), unit(at + 6)) {
+            (Some(high), Some(low)) if high < 0xdc00 && low >= 0xdc00 => {
+                out.push_str(&literal[at..at + 12]);
+                at += 12;
+            }
+            (Some(_), _) => {
+                out.push('\u{fffd}');
+                found = true;
+                at += 6;
+            }
+            (None, _) if c == '\\' => {
+                let len = 1 + literal[at + 1..].chars().next().map_or(0, char::len_utf8);
+                out.push_str(&literal[at..at + len]);
+                at += len;
+            }
+            (None, _) => {
+                out.push(c);
+                at += c.len_utf8();
+            }
+        }
+    }
+    found.then_some(out)
 }

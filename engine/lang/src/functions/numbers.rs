@@ -1,7 +1,8 @@
 //! Functions of numbers.
 
-use super::{Outcome, bad_arg, fail, items, text, whole};
+use super::{FunctionError, Outcome, bad_arg, fail, items, text, whole};
 use crate::eval::FunctionHost;
+use crate::unknown::Heritage;
 use groma_types::convert::convert;
 use groma_types::{Number, Type, Value};
 
@@ -12,17 +13,21 @@ fn number(args: &[Value], index: usize) -> Number {
     args.get(index).and_then(Value::as_number).cloned().unwrap_or(Number::ZERO)
 }
 
-/// A float result, by its shortest decimal form as it is printed.
+/// The float at an argument, where it is within the range of floats.
+fn as_float(args: &[Value], index: usize) -> Result<f64, FunctionError> {
+    let value = number(args, index);
+    let float = value.to_f64();
+    if float.is_infinite() && !value.is_infinite() {
+        return fail(format!("value must be between {:.0} and {:.0} inclusive", f64::MIN, f64::MAX));
+    }
+    Ok(float)
+}
+
 fn float(value: f64) -> Outcome {
-    if value.is_nan() {
-        return fail("the result is not a number");
-    }
-    if value.is_infinite() {
-        return Ok(Value::number(Number::infinity(value < 0.0)));
-    }
-    match Number::parse(&format!("{value}")) {
-        Ok(n) => Ok(Value::number(n)),
-        Err(_) => fail("the result is not a number"),
+    match Number::exactly(value) {
+        Some(n) => Ok(Value::number(n)),
+        None if value.is_nan() => fail("the result is not a number"),
+        None => Ok(Value::number(Number::infinity(value < 0.0))),
     }
 }
 
@@ -40,19 +45,74 @@ pub(super) fn floor(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 }
 
 pub(super) fn log(args: &[Value], _: &dyn FunctionHost) -> Outcome {
-    float(number(args, 0).to_f64().ln() / number(args, 1).to_f64().ln())
+    float(as_float(args, 0)?.ln() / as_float(args, 1)?.ln())
 }
 
 pub(super) fn pow(args: &[Value], _: &dyn FunctionHost) -> Outcome {
-    float(number(args, 0).to_f64().powf(number(args, 1).to_f64()))
+    float(power(as_float(args, 0)?, as_float(args, 1)?))
+}
+
+/// A power by repeated squaring, as Terraform makes it: the last digits show it.
+fn power(base: f64, exponent: f64) -> f64 {
+    let simple = exponent == 0.0 || base == 0.0 || base == 1.0 || !base.is_finite();
+    if simple || exponent.abs() == 0.5 || exponent.abs() >= 9e18 || (base < 0.0 && exponent.fract() != 0.0) {
+        return base.powf(exponent);
+    }
+    let (mut whole, mut fraction) = (exponent.abs().trunc(), exponent.abs().fract());
+    let mut made = 1.0;
+    if fraction != 0.0 {
+        if fraction > 0.5 {
+            fraction -= 1.0;
+            whole += 1.0;
+        }
+        made = (fraction * base.ln()).exp();
+    }
+    let mut made_exponent = 0i64;
+    let (mut square, mut square_exponent) = split(base);
+    let mut rest = whole as i64;
+    while rest != 0 {
+        if square_exponent.abs() > 1 << 12 {
+            made_exponent += square_exponent;
+            break;
+        }
+        if rest & 1 == 1 {
+            made *= square;
+            made_exponent += square_exponent;
+        }
+        square *= square;
+        square_exponent *= 2;
+        if square < 0.5 {
+            square += square;
+            square_exponent -= 1;
+        }
+        rest >>= 1;
+    }
+    if exponent < 0.0 {
+        made = 1.0 / made;
+        made_exponent = -made_exponent;
+    }
+    // Two steps, so that neither scale is out of range before the product is.
+    let half = i32::try_from(made_exponent.clamp(-4000, 4000) / 2).unwrap_or(0);
+    let other = i32::try_from(made_exponent.clamp(-4000, 4000)).unwrap_or(0) - half;
+    made * 2f64.powi(half) * 2f64.powi(other)
+}
+
+/// A number as a fraction from a half to one, and a power of two.
+fn split(value: f64) -> (f64, i64) {
+    let (mut fraction, mut exponent) = (value, 0);
+    while fraction.abs() >= 1.0 {
+        fraction /= 2.0;
+        exponent += 1;
+    }
+    while fraction.abs() < 0.5 {
+        fraction *= 2.0;
+        exponent -= 1;
+    }
+    (fraction, exponent)
 }
 
 pub(super) fn signum(args: &[Value], _: &dyn FunctionHost) -> Outcome {
-    let n = number(args, 0);
-    if !n.is_integer() {
-        return fail("value must be a whole number");
-    }
-    Ok(Value::number(n.cmp(&Number::ZERO) as i64))
+    Ok(Value::number(whole(args, 0)?.signum()))
 }
 
 pub(super) fn max(args: &[Value], _: &dyn FunctionHost) -> Outcome {
@@ -70,8 +130,13 @@ pub(super) fn min(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 }
 
 pub(super) fn sum(args: &[Value], _: &dyn FunctionHost) -> Outcome {
-    if args[0].as_seq().is_none() {
+    let sequence = matches!(args[0].ty(), Type::List(_) | Type::Set(_) | Type::Tuple(_) | Type::Dynamic);
+    if !sequence {
         return bad_arg(0, "argument must be a list, set, or tuple");
+    }
+    let heritage = Heritage::deep(args);
+    if !args[0].is_wholly_known() {
+        return Ok(heritage.unknown(Type::Number));
     }
     let mut total: Option<Number> = None;
     for item in items(&args[0]) {
@@ -79,16 +144,23 @@ pub(super) fn sum(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         let Some(number) = number else {
             return bad_arg(0, "argument must be a list, set, or tuple of number values");
         };
-        total = Some(total.map_or(number.clone(), |t| t.add(&number)));
+        if total.as_ref().is_some_and(|t| t.is_infinite() && number.is_infinite() && *t != number) {
+            return fail("can't compute sum of opposing infinities");
+        }
+        total = Some(match total {
+            Some(t) if t.is_infinite() || number.is_infinite() => if t.is_infinite() { t } else { number },
+            Some(t) => t.add(&number),
+            None => number,
+        });
     }
-    total.map_or_else(|| fail("cannot sum an empty list"), |t| Ok(Value::number(t)))
+    total.map_or_else(|| bad_arg(0, "cannot sum an empty list"), |t| Ok(heritage.known(Value::number(t))))
 }
 
 pub(super) fn parseint(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     if args[0].as_str().is_none() {
         return bad_arg(0, "first argument must be a string");
     }
-    let base = whole(args, 1)?;
+    let base = whole(args, 1).or_else(|error| bad_arg(1, error.message))?;
     if !(2..=62).contains(&base) {
         return bad_arg(
             1,
@@ -107,10 +179,8 @@ pub(super) fn parseint(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         })
         .filter(|v| *v < base)
     };
-    let parsed = digits.chars().try_fold(Number::ZERO, |total, c| {
-        Some(total.mul(&Number::from(base)).add(&Number::from(value(c)?)))
-    });
-    match parsed {
+    let values: Option<Vec<u32>> = digits.chars().map(|c| value(c).and_then(|v| u32::try_from(v).ok())).collect();
+    match values.map(|values| Number::from_digits(values, u32::try_from(base).unwrap_or(2))) {
         Some(n) if !digits.is_empty() => Ok(Value::number(if s.starts_with('-') { n.neg() } else { n })),
         _ => bad_arg(0, format!("cannot parse {s:?} as a base {base} integer")),
     }
@@ -129,10 +199,7 @@ pub(super) fn range(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         _ if down => one.neg(),
         _ => one,
     };
-    if step.is_zero() {
-        return bad_arg(2, "step must not be zero");
-    }
-    if down != step.is_negative() && start != end {
+    if start != end && if down { step >= Number::ZERO } else { step < Number::ZERO } {
         let word = if down { "less" } else { "greater" };
         return bad_arg(
             2,

@@ -2,11 +2,18 @@
 
 use super::{FunctionError, Outcome, bad_arg, fail, text};
 use crate::eval::FunctionHost;
+use crate::unknown::Heritage;
 use groma_types::{Type, Value};
 use regex::{Captures, Regex};
 
+/// Times that a repetition may count to.
+const REPEAT_MAX: u32 = 1000;
+
 /// Compiles a pattern that is the argument at `index`.
 pub(super) fn compile(pattern: &str, index: usize) -> Result<Regex, FunctionError> {
+    if let Some(why) = bad_repetition(pattern) {
+        return bad_arg(index, format!("invalid regexp pattern: {why}"));
+    }
     Regex::new(&translate(pattern)).or_else(|e| {
         let text = e.to_string();
         let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
@@ -50,6 +57,34 @@ fn translate(pattern: &str) -> String {
         at += len;
     }
     out
+}
+
+/// Repetitions of repetitions, and of more than a thousand times, are refused.
+fn bad_repetition(pattern: &str) -> Option<String> {
+    let (mut at, mut in_class, mut repeated) = (0, false, false);
+    while let Some(c) = pattern[at..].chars().next() {
+        let rest = &pattern[at..];
+        let count = c == '{' && !in_class && is_count(rest);
+        let len = match c {
+            '\\' => escape(rest, in_class).1,
+            '{' if count => rest.find('}').map_or(1, |end| end + 1),
+            _ => c.len_utf8(),
+        };
+        let repeats = !in_class && (count || matches!(c, '*' | '+' | '?'));
+        if repeats && repeated {
+            return Some(format!("invalid nested repetition operator `{}`", &rest[..len]));
+        }
+        let many = |n: &str| n.parse::<u32>().is_ok_and(|n| n > REPEAT_MAX);
+        if count && rest[1..len - 1].split(',').any(many) {
+            return Some(format!("invalid repeat count `{}`", &rest[..len]));
+        }
+        in_class = if in_class { c != ']' } else { c == '[' };
+        // A question mark after a repetition makes it lazy.
+        let lazy = repeats && pattern[at + len..].starts_with('?');
+        at += len + usize::from(lazy);
+        repeated = repeats;
+    }
+    None
 }
 
 fn is_count(rest: &str) -> bool {
@@ -123,18 +158,33 @@ impl Shape {
     }
 }
 
-pub(super) fn regex(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+/// What a pattern gives, also of a text that is not known yet; the text itself, if it is.
+fn prepared(args: &[Value]) -> Result<Option<(Regex, Shape)>, FunctionError> {
+    if args[0].is_unknown() {
+        return Ok(None);
+    }
     let regex = compile(text(args, 0), 0)?;
     let shape = shape(&regex)?;
-    match regex.captures(text(args, 1)) {
-        Some(found) => Ok(shape.value(&found)),
+    Ok(Some((regex, shape)))
+}
+
+pub(super) fn regex(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    let heritage = Heritage::shallow(args);
+    let Some((regex, shape)) = prepared(args)? else { return Ok(heritage.maybe_null(Type::Dynamic)) };
+    let Some(text) = args[1].as_str() else { return Ok(heritage.unknown(shape.ty())) };
+    match regex.captures(text) {
+        Some(found) => Ok(heritage.known(shape.value(&found))),
         None => fail("pattern did not match any part of the given string"),
     }
 }
 
 pub(super) fn regexall(args: &[Value], _: &dyn FunctionHost) -> Outcome {
-    let regex = compile(text(args, 0), 0)?;
-    let shape = shape(&regex)?;
-    let found = regex.captures_iter(text(args, 1)).map(|c| shape.value(&c)).collect();
-    Ok(Value::list(shape.ty(), found))
+    let heritage = Heritage::shallow(args);
+    let Some((regex, shape)) = prepared(args)? else {
+        return Ok(heritage.unknown(Type::list(Type::Dynamic)));
+    };
+    let ty = shape.ty();
+    let Some(text) = args[1].as_str() else { return Ok(heritage.unknown(Type::list(ty))) };
+    let found = regex.captures_iter(text).map(|c| shape.value(&c)).collect();
+    Ok(heritage.known(Value::list(ty, found)))
 }

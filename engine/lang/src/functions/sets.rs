@@ -4,7 +4,7 @@ use super::{Outcome, bad_arg, fail, items};
 use crate::eval::FunctionHost;
 use crate::unknown::Heritage;
 use groma_types::convert::{convert, is_untyped, unify};
-use groma_types::{Type, Value};
+use groma_types::{Type, Value, ValueKind};
 
 /// Sets of one element type, or the result where they are not wholly known.
 enum Aligned {
@@ -14,12 +14,14 @@ enum Aligned {
 
 /// Brings all sets to one element type.
 fn aligned(args: &[Value]) -> Result<Aligned, super::FunctionError> {
-    let types: Vec<Type> =
-        args.iter().map(|a| if let Type::Set(e) = a.ty() { (*e).clone() } else { Type::Dynamic }).collect();
+    // An empty set without a type takes that of the others.
+    let typed = |a: &&Value| !matches!(a.kind(), ValueKind::Set(Type::Dynamic, items) if items.is_empty());
+    let element = |a: &Value| if let Type::Set(e) = a.ty() { (*e).clone() } else { Type::Dynamic };
+    let types: Vec<Type> = args.iter().filter(typed).map(element).collect();
     if args.iter().any(is_untyped) {
         return Ok(Aligned::Unknown(Heritage::deep(args).unknown(Type::set(Type::Dynamic))));
     }
-    let Some(element) = unify(&types) else { return fail("all sets must have the same element type") };
+    let Some(element) = unify(&types) else { return fail("given sets must all have compatible element types") };
     if !args.iter().all(Value::is_wholly_known) {
         return Ok(Aligned::Unknown(Heritage::deep(args).unknown(Type::set(element))));
     }

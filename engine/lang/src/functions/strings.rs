@@ -10,6 +10,8 @@ use unicode_segmentation::UnicodeSegmentation;
 fn mapped(c: char, mut full: impl Iterator<Item = char>) -> char {
     match (full.next(), full.next()) {
         (Some(one), None) => one,
+        // Of the letters whose small form is two characters one has a small form of one.
+        _ if c == '\u{130}' => 'i',
         _ => c,
     }
 }
@@ -22,10 +24,21 @@ pub(super) fn lower(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     Ok(text(args, 0).chars().map(|c| mapped(c, c.to_lowercase())).collect::<String>().into())
 }
 
+/// Capital letters that stand for two have a form of their own at the start of a word.
+fn titled_letter(c: char) -> char {
+    match c {
+        '\u{1c4}'..='\u{1c6}' => '\u{1c5}',
+        '\u{1c7}'..='\u{1c9}' => '\u{1c8}',
+        '\u{1ca}'..='\u{1cc}' => '\u{1cb}',
+        '\u{1f1}'..='\u{1f3}' => '\u{1f2}',
+        _ => mapped(c, c.to_uppercase()),
+    }
+}
+
 pub(super) fn title(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let mut word_start = true;
     let titled = text(args, 0).chars().map(|c| {
-        let out = if word_start { mapped(c, c.to_uppercase()) } else { c };
+        let out = if word_start { titled_letter(c) } else { c };
         word_start = if c.is_ascii() {
             !(c.is_ascii_alphanumeric() || c == '_')
         } else {
@@ -122,7 +135,7 @@ pub(super) fn replace(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let (s, what, with) = (text(args, 0), text(args, 1), text(args, 2));
     match what.strip_prefix('/').and_then(|w| w.strip_suffix('/')) {
         Some(pattern) => {
-            let regex = super::regexes::compile(pattern, 1)?;
+            let regex = super::regexes::compile(pattern, 1).or_else(|error| fail(error.message))?;
             Ok(regex.replace_all(s, with).into_owned().into())
         }
         None => Ok(s.replace(what, with).into()),

@@ -3,7 +3,7 @@
 
 use super::{Outcome, fail, text};
 use crate::eval::FunctionHost;
-use granit_parser::{Event, Parser, ScalarStyle, StrInput};
+use granit_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 use groma_types::{Number, Value, ValueKind};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -14,6 +14,12 @@ const NODES_MAX: usize = 1_000_000;
 const DEPTH_MAX: usize = 250;
 
 pub(super) fn yamldecode(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    if text(args, 0).starts_with("%YAML") && !text(args, 0).starts_with("%YAML 1.1") {
+        return fail("found incompatible YAML document");
+    }
+    if text(args, 0).trim_start_matches('\n').starts_with('\t') {
+        return fail("found a tab where indentation is expected");
+    }
     let mut reader =
         Reader { events: Parser::new_from_str(text(args, 0)), anchors: HashMap::new(), nodes: 0 };
     reader.document().or_else(fail)
@@ -66,17 +72,21 @@ impl<'a> Reader<'a> {
         }
         let (anchor, value) = match self.next()? {
             Event::Scalar(content, style, anchor, tag) => {
-                let tag = tag.as_ref().and_then(|t| t.core_suffix()).map(String::from);
-                (anchor, scalar(&content, style == ScalarStyle::Plain, tag.as_deref())?)
+                let name = tag_name(tag.as_deref())?;
+                (anchor, scalar(&content, style == ScalarStyle::Plain, name.as_deref())?)
             }
-            Event::SequenceStart(_, anchor, _) => {
+            Event::SequenceStart(_, anchor, tag) => {
+                expect_tag(tag.as_deref(), "seq")?;
                 let mut items = Vec::new();
                 while let Node::Value(item) = self.node(depth + 1)? {
                     items.push(item);
                 }
                 (anchor, Value::tuple(items))
             }
-            Event::MappingStart(_, anchor, _) => (anchor, self.mapping(depth)?),
+            Event::MappingStart(_, anchor, tag) => {
+                expect_tag(tag.as_deref(), "map")?;
+                (anchor, self.mapping(depth)?)
+            }
             Event::Alias(id) => {
                 let value = self.anchors.get(&id).cloned().ok_or("unknown anchor")?;
                 value.walk(&mut |_| self.nodes += 1);
@@ -119,9 +129,28 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The name of a tag of YAML's own; tags of others have no meaning here.
+fn tag_name(tag: Option<&Tag>) -> Result<Option<String>, String> {
+    let Some(tag) = tag else { return Ok(None) };
+    match tag.core_suffix() {
+        Some(name) => Ok(Some(name.to_string())),
+        None if tag.to_string().ends_with(":binary") => Ok(Some("str".into())),
+        None if tag.suffix() == "!" || tag.suffix().is_empty() => Ok(Some("str".into())),
+        None => Err(format!("unsupported tag {:?}", tag.to_string())),
+    }
+}
+
+fn expect_tag(tag: Option<&Tag>, name: &str) -> Result<(), String> {
+    match tag_name(tag)? {
+        Some(other) if other != name => Err(format!("can't interpret this as !!{other}")),
+        _ => Ok(()),
+    }
+}
+
 fn scalar(content: &str, plain: bool, tag: Option<&str>) -> Result<Value, String> {
     match tag {
         Some("str") => return Ok(content.into()),
+        Some("int" | "float" | "bool") if !plain => return Ok(content.into()),
         Some("int" | "float") => {
             return number(content).map(Value::number).ok_or_else(|| format!("{content:?} is not a number"));
         }
@@ -138,15 +167,17 @@ fn scalar(content: &str, plain: bool, tag: Option<&str>) -> Result<Value, String
     if let Some(b) = boolean(content) {
         return Ok(Value::bool(b));
     }
+    if matches!(content, ".nan" | ".NaN" | ".NAN") {
+        return Err("floating point NaN is not supported".into());
+    }
     if let Some(n) = number(content) {
         return Ok(Value::number(n));
     }
-    let date = content.len() == 10
-        && content
-            .bytes()
-            .enumerate()
-            .all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
-    Ok(if date { format!("{content}T00:00:00Z").into() } else { content.into() })
+    let hex = content.strip_prefix("0x").filter(|d| d.len() > 16 && d.bytes().all(|b| b.is_ascii_hexdigit()));
+    if hex.is_some() {
+        return Err(format!("cannot parse {content:?} as an integer"));
+    }
+    Ok(super::dates::from_yaml(content).unwrap_or_else(|| content.to_string()).into())
 }
 
 fn boolean(content: &str) -> Option<bool> {
@@ -167,16 +198,16 @@ fn number(content: &str) -> Option<Number> {
         Some(digits) => ("-", digits),
         None => ("", content.strip_prefix('+').unwrap_or(content)),
     };
-    for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
-        if let Some(digits) = digits.strip_prefix(prefix) {
+    for (prefix, radix) in [("0x", 16), ("0o", 8)] {
+        if let Some(digits) = content.strip_prefix(prefix) {
             let value = u64::from_str_radix(digits, radix).ok()?;
-            return Number::parse(&format!("{sign}{value}")).ok();
+            return Number::parse(&value.to_string()).ok();
         }
     }
     let numeric = digits.starts_with(|c: char| c.is_ascii_digit()) || digits.starts_with('.');
     let padded = match digits.strip_prefix('.') {
         Some(fraction) => format!("0.{fraction}"),
-        None => digits.trim_end_matches('.').to_string(),
+        None => digits.replacen(".e", "e", 1).trim_end_matches('.').to_string(),
     };
     Number::parse(&format!("{sign}{padded}")).ok().filter(|_| numeric)
 }
@@ -202,7 +233,7 @@ fn write_plain(out: &mut String, value: &Value) {
     let _ = match value.kind() {
         ValueKind::Bool(b) => write!(out, "{b}"),
         ValueKind::Number(n) if n.is_infinite() => {
-            write!(out, "{}.inf", if n.is_negative() { "-" } else { "" })
+            write!(out, "{n}")
         }
         ValueKind::Number(n) => write!(out, "{n}"),
         _ => write!(out, "null"),
@@ -269,7 +300,7 @@ fn write_child(out: &mut String, item: &Value, indent: usize, in_sequence: bool)
 
 /// Several lines become a literal block where that keeps them, everything else is quoted.
 fn write_string(out: &mut String, s: &str, indent: usize) {
-    let odd = |c: char| c != '\n' && (c.is_control() || c == '\u{feff}');
+    let odd = |c: char| c != '\n' && (c.is_control() || c == '\u{feff}' || c > '\u{ffff}');
     if !s.contains('\n') || s.contains(" \n") || s.ends_with(' ') || s.contains(odd) {
         return write_quoted(out, s);
     }
@@ -308,6 +339,9 @@ fn write_quoted(out: &mut String, s: &str) {
             '\u{feff}' => out.push_str("\\uFEFF"),
             c if c.is_control() => {
                 let _ = write!(out, "\\x{:02X}", u32::from(c));
+            }
+            c if c > '\u{ffff}' => {
+                let _ = write!(out, "\\U{:08X}", u32::from(c));
             }
             c => out.push(c),
         }

@@ -8,6 +8,7 @@ use crate::ast::{For, Id, Kind};
 use crate::lexer::{Tok, Token};
 use groma_types::{Diagnostic, Value};
 use unicode_normalization::UnicodeNormalization;
+use unicode_segmentation::UnicodeSegmentation;
 
 /// Where a template ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -280,7 +281,7 @@ impl Parser<'_> {
 
     fn bad_directive(&self, word: Token) -> Box<Diagnostic> {
         Box::new(
-            Diagnostic::error("G0102", "Invalid template directive")
+            Diagnostic::error("G0102", if word.tok == Tok::Ident { "Invalid template control keyword" } else { "Invalid template directive" })
                 .detail("A directive begins with one of the words if, else, endif, for, endfor.")
                 .help("for a literal %{ write %%{")
                 .at(self.span_of(word), "not a directive"),
@@ -290,13 +291,14 @@ impl Parser<'_> {
     /// Nests the directives and makes the node of the template.
     fn build(&mut self, pieces: Vec<Piece>, start: usize) -> Parsed<Id> {
         let end = self.at;
+        // A literal beside an interpolation makes a string of it, also one that a strip marker emptied.
+        let single = pieces.len() == 1;
         let mut pieces = meld(pieces).into_iter().peekable();
         let mut parts = Vec::new();
         while let Some(piece) = pieces.next() {
             parts.push(self.part(piece, &mut pieces, end)?);
         }
         let whole = self.text.span(start, self.at);
-        let single = parts.len() == 1;
         let parts = self.join_literals(parts);
         match parts.as_slice() {
             [] => Ok(self.tree.push(Kind::Literal(Value::string("")), whole)),
@@ -483,39 +485,29 @@ fn meld(pieces: Vec<Piece>) -> Vec<Piece> {
     out
 }
 
-/// Takes the common indentation off the lines of a `<<-` heredoc.
+/// Takes the common indentation off the lines of a `<<-` heredoc. A line that holds nothing but blanks
+/// neither counts nor changes.
 fn flush_indent(pieces: &mut [Piece]) {
-    let mut least: Option<usize> = None;
+    let mut least = usize::MAX;
+    let mut indented: Vec<usize> = Vec::new();
     let mut line_start = true;
-    for piece in pieces.iter() {
-        if let Piece::Literal { text, .. } = piece {
-            if line_start && !text.trim_start_matches([' ', '\t']).is_empty() {
-                let indent = text.len() - text.trim_start_matches([' ', '\t']).len();
-                if text.trim() != "" {
-                    least = Some(least.map_or(indent, |l| l.min(indent)));
-                }
-            } else if line_start && !text.is_empty() {
-                least = Some(least.map_or(text.len(), |l| l.min(text.len())));
-            }
-            line_start = text.ends_with('\n');
-        } else {
-            if line_start {
-                least = Some(0);
-            }
+    for (at, piece) in pieces.iter().enumerate() {
+        let Piece::Literal { text, .. } = piece else {
+            least = if line_start { 0 } else { least };
             line_start = false;
+            continue;
+        };
+        let inner = text.trim_start();
+        if line_start && !(inner.is_empty() && text.ends_with('\n')) {
+            least = least.min(text[..text.len() - inner.len()].graphemes(true).count());
+            indented.push(at);
         }
+        line_start = text.ends_with('\n');
     }
-    let least = least.unwrap_or(0);
-    let mut line_start = true;
-    for piece in pieces.iter_mut() {
-        if let Piece::Literal { text, .. } = piece {
-            if line_start {
-                let blank = text.len() - text.trim_start_matches([' ', '\t']).len();
-                text.replace_range(..blank.min(least), "");
-            }
-            line_start = text.ends_with('\n');
-        } else {
-            line_start = false;
+    for at in indented {
+        if let Piece::Literal { text, .. } = &mut pieces[at] {
+            let cut = text.grapheme_indices(true).nth(least).map_or(text.len(), |(cut, _)| cut);
+            text.replace_range(..cut, "");
         }
     }
 }
