@@ -258,7 +258,9 @@ impl<'a> Eval<'a> {
             _ => {}
         }
         let Some(function) = functions::find(&call.name) else { return self.error(unknown_function(call)) };
-        if !call.expand && let Err(fault) = function.check_count(call.args.len()) {
+        if !call.expand
+            && let Err(fault) = function.check_count(call.args.len())
+        {
             let spans: Vec<Span> = call.args.iter().map(|id| expr.tree().span(*id)).collect();
             return self.error(function_error(call, expr.span(), &fault, &spans));
         }

@@ -11,7 +11,7 @@ use crate::expr::{Expr, Reference};
 use crate::text::Text;
 use crate::unknown::length_bounds;
 use groma_types::{
-    Cause, Diagnostic, Diagnostics, Marks, Refinements, SourceId, Type, Unknown, Value, ValueKind,
+    Cause, Diagnostic, Diagnostics, Marks, Number, Refinements, SourceId, Type, Unknown, Value, ValueKind,
 };
 use std::collections::BTreeMap;
 
@@ -122,6 +122,10 @@ fn covers(claimed: &Value, actual: &Value) -> bool {
                     .prefix
                     .as_ref()
                     .is_none_or(|p| actual.as_str().is_none_or(|s| s.starts_with(&**p)))
+                && actual.as_number().is_none_or(|n| {
+                    let within = |(min, max): (Number, Number)| min <= *n && *n <= max;
+                    crate::unknown::number_bounds(claimed).is_none_or(within)
+                })
                 && (!sized
                     || (min >= u.refine.len_min
                         && u.refine.len_max.is_none_or(|m| max.is_some_and(|n| n <= m))))

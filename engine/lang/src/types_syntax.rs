@@ -45,13 +45,13 @@ impl TypeConstraint {
 
 /// Reads a type constraint. On errors the type is `any`.
 pub fn parse_type(expr: &Expr) -> (TypeConstraint, Diagnostics) {
-    let mut reader = Reader { diagnostics: Diagnostics::new() };
+    let mut reader = Reader { diagnostics: Diagnostics::new(), depth: 0 };
     // A type in quotes is the old way to write it, and the way of YAML and JSON.
     if let Some(text) = expr.as_literal().and_then(Value::as_str) {
         let text = crate::text::Text::detached(text, expr.span());
         let (inner, faults) = crate::parser::parse_expression(&text);
         if faults.has_errors() {
-            return (TypeConstraint::any(), not_a_type(faults));
+            return (TypeConstraint::any(), not_a_type(&faults));
         }
         let constraint = reader.constraint(&inner);
         return (constraint, reader.diagnostics);
@@ -64,20 +64,22 @@ pub fn parse_type(expr: &Expr) -> (TypeConstraint, Diagnostics) {
 pub fn parse_type_text(text: &crate::text::Text) -> (TypeConstraint, Diagnostics) {
     let (expr, faults) = crate::parser::parse_expression(text);
     if faults.has_errors() {
-        return (TypeConstraint::any(), not_a_type(faults));
+        return (TypeConstraint::any(), not_a_type(&faults));
     }
-    let mut reader = Reader { diagnostics: Diagnostics::new() };
+    let mut reader = Reader { diagnostics: Diagnostics::new(), depth: 0 };
     let constraint = reader.constraint(&expr);
     (constraint, reader.diagnostics)
 }
 
 /// Faults of the syntax as faults of a type.
-fn not_a_type(faults: Diagnostics) -> Diagnostics {
+fn not_a_type(faults: &Diagnostics) -> Diagnostics {
     let mut all = Diagnostics::new();
     for fault in faults.iter() {
         let mut of_type = Diagnostic::error("G0104", "Invalid type specification")
             .detail(format!("{}: {}", fault.summary, fault.detail))
-            .help("the types are: any, bool, number, string, list(T), set(T), map(T), object({…}), tuple([…])");
+            .help(
+                "the types are: any, bool, number, string, list(T), set(T), map(T), object({…}), tuple([…])",
+            );
         if let Some(label) = fault.labels.first() {
             of_type = of_type.at(label.span, "not a type");
         }
@@ -88,6 +90,8 @@ fn not_a_type(faults: Diagnostics) -> Diagnostics {
 
 struct Reader {
     diagnostics: Diagnostics,
+    /// How many types the present one is inside of.
+    depth: usize,
 }
 
 impl Reader {
@@ -105,7 +109,11 @@ impl Reader {
         match expr.kind() {
             Kind::Root(name) => self.keyword(name, expr.span()),
             Kind::Call(call) => {
-                self.call(expr, &call.name, &call.args.iter().map(|id| expr.at(*id)).collect::<Vec<_>>())
+                self.depth += 1;
+                let args: Vec<Expr> = call.args.iter().map(|id| expr.at(*id)).collect();
+                let made = self.call(expr, &call.name, &args);
+                self.depth -= 1;
+                made
             }
             Kind::Embedded(inner) => self.constraint(inner),
             _ => self.bad(
@@ -123,9 +131,16 @@ impl Reader {
             "string" => Type::String,
             "number" => Type::Number,
             "any" => any(),
-            // Old short forms.
-            "list" => Type::list(any()),
-            "map" => Type::map(any()),
+            // Old short forms, for a whole type alone.
+            "list" if self.depth == 0 => Type::list(any()),
+            "map" if self.depth == 0 => Type::map(any()),
+            "list" | "map" => {
+                return self.bad(
+                    span,
+                    format!("The {name} type constructor requires one argument specifying the element type."),
+                    "write for example list(string), or list(any)",
+                );
+            }
             "set" => {
                 return self.bad(
                     span,
@@ -226,11 +241,19 @@ impl Reader {
                 continue;
             };
             if key.span().end - key.span().start == u32::try_from(name.len() + 2).unwrap_or(0) {
-                self.bad(key.span(), "Object constructor map keys must be attribute names.", "write the name without quotes");
+                self.bad(
+                    key.span(),
+                    "Object constructor map keys must be attribute names.",
+                    "write the name without quotes",
+                );
                 continue;
             }
             if object.attrs.contains_key(name) {
-                self.bad(key.span(), "Object constructor map keys must be unique.", "give the attribute one type");
+                self.bad(
+                    key.span(),
+                    "Object constructor map keys must be unique.",
+                    "give the attribute one type",
+                );
                 continue;
             }
             let name: Arc<str> = name.into();

@@ -1,6 +1,6 @@
 //! What results inherit from their operands: marks, causes of being unknown, refinements.
 
-use groma_types::{Cause, Marks, Refinements, Type, Unknown, Value, ValueKind};
+use groma_types::{Cause, Marks, Number, Refinements, Type, Unknown, Value, ValueKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use unicode_segmentation::UnicodeSegmentation;
@@ -69,6 +69,13 @@ impl Heritage {
         self.refined(ty, Refinements { not_null: true, len_min, len_max, ..Refinements::default() })
     }
 
+    /// An unknown number within bounds.
+    pub(crate) fn counted(&self, min: usize, max: usize) -> Value {
+        let refine =
+            Refinements { not_null: true, len_min: min, len_max: Some(max), ..Refinements::default() };
+        self.refined(Type::Number, refine)
+    }
+
     /// An unknown string that begins with `prefix`.
     pub(crate) fn prefixed(&self, prefix: &str) -> Value {
         let prefix = safe_prefix(prefix);
@@ -115,6 +122,17 @@ pub(crate) fn length_bounds(value: &Value) -> (usize, Option<usize>) {
     }
 }
 
+/// Bounds of a number: a counted one that is not known lies between two.
+pub(crate) fn number_bounds(value: &Value) -> Option<(Number, Number)> {
+    match value.kind() {
+        ValueKind::Number(n) => Some((n.clone(), n.clone())),
+        ValueKind::Unknown(u) if u.ty == Type::Number => {
+            u.refine.len_max.map(|max| (Number::from(u.refine.len_min), Number::from(max)))
+        }
+        _ => None,
+    }
+}
+
 /// Whether two values are equal: `None` while that depends on what is not known. Types must be the same
 /// for values to be equal.
 pub(crate) fn equal(a: &Value, b: &Value) -> Option<bool> {
@@ -124,7 +142,7 @@ pub(crate) fn equal(a: &Value, b: &Value) -> Option<bool> {
         (ValueKind::Unknown(_), ValueKind::Null(_)) => never_null(a).then_some(false),
         (ValueKind::Null(_), _) | (_, ValueKind::Null(_)) => Some(false),
         (ValueKind::Unknown(x), ValueKind::Unknown(y)) => {
-            let clash = never_both(x, b) || never_both(y, a) || types_differ(&x.ty, &y.ty);
+            let clash = types_differ(&x.ty, &y.ty);
             (clash && (x.refine.not_null || y.refine.not_null)).then_some(false)
         }
         (ValueKind::Unknown(u), _) => (never_both(u, b) || types_differ(&u.ty, &b.ty())).then_some(false),
@@ -192,15 +210,17 @@ fn types_differ(a: &Type, b: &Type) -> bool {
 fn never_both(u: &Unknown, value: &Value) -> bool {
     let prefix_clash = match (&u.refine.prefix, value.kind()) {
         (Some(prefix), ValueKind::String(s)) => !s.starts_with(&**prefix),
-        (Some(prefix), ValueKind::Unknown(other)) => other
-            .refine
-            .prefix
-            .as_ref()
-            .is_some_and(|p| !p.starts_with(&**prefix) && !prefix.starts_with(&**p)),
         _ => false,
     };
     let sized = u.ty.is_collection() && (value.ty().is_collection());
     let (min, max) = if sized { length_bounds(value) } else { (0, None) };
+    let beyond = value.as_number().is_some_and(|n| {
+        u.ty == Type::Number
+            && u.refine
+                .len_max
+                .is_some_and(|max| *n < Number::from(u.refine.len_min) || *n > Number::from(max))
+    });
     prefix_clash
+        || beyond
         || (sized && (max.is_some_and(|m| m < u.refine.len_min) || u.refine.len_max.is_some_and(|m| m < min)))
 }

@@ -441,8 +441,7 @@ fn every_difference_is_of_a_recorded_line() {
     let first = [EXPRESSIONS, TEMPLATES, UNKNOWNS, TYPES];
     let more = [MORE_EXPRESSIONS, MORE_TEMPLATES, MORE_UNKNOWNS, MORE_TYPES];
     let all = first.into_iter().chain(more);
-    let ids: Vec<String> =
-        all.flat_map(lines).map(|(j, _)| j["id"].as_str().unwrap().to_string()).collect();
+    let ids: Vec<String> = all.flat_map(lines).map(|(j, _)| j["id"].as_str().unwrap().to_string()).collect();
     for (id, _) in DIFFERENT {
         assert!(ids.iter().any(|i| i == id), "{id} is in no corpus");
     }

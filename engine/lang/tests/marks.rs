@@ -81,7 +81,7 @@ fn marks_of_operands_are_marks_of_results() {
         "${tostring(count)}",
         "${max(count, 1)}",
         "${max([1, count]...)}",
-        "${templatestring(\"x\", {y = 1}) == secret}",
+        "${templatestring(secret, {y = 1})}",
     ] {
         let marks = value(source).marks();
         let inner = value(source).deep_marks();

@@ -277,10 +277,13 @@ fn settle_element_type(
     let types: Vec<Type> = items.iter().map(Value::ty).collect();
     let Some(mut common) = unify(&types) else { return different() };
     if common == Type::Dynamic {
-        // A null takes the type of the others.
-        let typed: Vec<Type> = types.into_iter().filter(|t| *t != Type::Dynamic).collect();
-        let Some(known) = unify(&typed) else { return different() };
-        common = known;
+        // A null takes the type of the others, which beside it are not brought to one.
+        let mut typed = types.iter().filter(|t| **t != Type::Dynamic);
+        let first = typed.next().cloned().unwrap_or(Type::Dynamic);
+        if typed.any(|t| *t != first) {
+            return different();
+        }
+        common = first;
     }
     let converted = items.iter().enumerate().map(|(i, v)| convert_at(v, &common, &at.index(i)));
     let converted = converted.collect::<Result<Vec<_>, _>>()?;

@@ -556,7 +556,10 @@ mod tests {
             (Number::from(3i64).rem(&n("0.7")).unwrap(), "0.20000000000000000004"),
             (n("1e200").rem(&n("7")).unwrap(), "0"),
             (Number::exactly(0.1).unwrap(), "0.1"),
-            (Number::exactly(0.1).unwrap().add(&n("0")), "0.1000000000000000055511151231257827021181583404541015625"),
+            (
+                Number::exactly(0.1).unwrap().add(&n("0")),
+                "0.1000000000000000055511151231257827021181583404541015625",
+            ),
             (Number::exactly(2f64.sqrt()).unwrap().settled().add(&n("0")), "1.4142135623730951"),
             (n("-1.5").ceil(), "-1"),
             (n("1.5").ceil(), "2"),
@@ -569,7 +572,8 @@ mod tests {
 
     #[test]
     fn order_is_by_value() {
-        let texts = ["-1e40", "-2.5", "-2", "-0.1", "0", "1e-30", "0.1", "2", "2.5", "9007199254740993", "1e40"];
+        let texts =
+            ["-1e40", "-2.5", "-2", "-0.1", "0", "1e-30", "0.1", "2", "2.5", "9007199254740993", "1e40"];
         let numbers: Vec<Number> = texts.iter().map(|t| Number::parse(t).unwrap()).collect();
         assert!(numbers.is_sorted() && numbers.windows(2).all(|w| w[0] != w[1]));
         assert!(Number::infinity(true) < numbers[0] && numbers[10] < Number::infinity(false));

@@ -3,6 +3,7 @@
 //! Primitive elements are in their natural order. Others are in the order of a text of each, in which a null
 //! is `~` and an unknown is `?`.
 
+use crate::number::Number;
 use crate::ty::Type;
 use crate::value::{Value, ValueKind};
 use std::fmt::Write;
@@ -36,9 +37,7 @@ fn write_text(out: &mut String, value: &Value) {
         ValueKind::Unknown(_) => out.push('?'),
         ValueKind::Bool(true) => out.push('T'),
         ValueKind::Bool(false) => out.push('F'),
-        ValueKind::Number(n) => {
-            let _ = write!(out, "{n}");
-        }
+        ValueKind::Number(n) => out.push_str(&ten_digits(n)),
         ValueKind::String(s) => write_quoted(out, s),
         ValueKind::List(_, items) | ValueKind::Set(_, items) => write_all(out, ['[', ']'], items.iter()),
         ValueKind::Tuple(items) => write_all(out, ['<', '>'], items.iter()),
@@ -54,6 +53,23 @@ fn write_text(out: &mut String, value: &Value) {
             out.push('}');
         }
     }
+}
+
+/// A number with ten digits, with an exponent where it is very large or small.
+fn ten_digits(n: &Number) -> String {
+    let scientific = format!("{:.9e}", n.to_f64());
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i64 = exponent.parse().unwrap_or(0);
+    let mantissa =
+        if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
+    let digits = i64::try_from(mantissa.bytes().filter(u8::is_ascii_digit).count()).unwrap_or(10);
+    let limit = if digits > exponent { digits } else { 10 };
+    if (-4..limit).contains(&exponent) {
+        let places = usize::try_from(digits - 1 - exponent).unwrap_or(0);
+        return format!("{:.places$}", n.to_f64());
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
 fn write_all<'a>(out: &mut String, around: [char; 2], items: impl Iterator<Item = &'a Value>) {

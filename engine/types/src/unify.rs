@@ -54,7 +54,11 @@ impl Kinds {
 fn unify_distinct(types: &[&Type]) -> Option<Type> {
     let kinds = Kinds::of(types);
     let only = |count: usize| count > 0 && count + kinds.open == types.len();
-    let alone = only(kinds.maps) || only(kinds.lists) || only(kinds.sets) || only(kinds.objects) || only(kinds.tuples);
+    let alone = only(kinds.maps)
+        || only(kinds.lists)
+        || only(kinds.sets)
+        || only(kinds.objects)
+        || only(kinds.tuples);
     if alone && kinds.open > 0 {
         return Some(Type::Dynamic);
     }
@@ -154,9 +158,10 @@ fn unify_objects(types: &[&Type]) -> Option<Type> {
 
 /// The first of the types, the more general ones before the others, that all convert to.
 fn taker(types: &[&Type]) -> Option<Type> {
-    let found = by_preference(types).into_iter().map(|i| types[i]).find(|wanted| {
-        types.iter().all(|t| t == wanted || converts(t, wanted))
-    });
+    let found = by_preference(types)
+        .into_iter()
+        .map(|i| types[i])
+        .find(|wanted| types.iter().all(|t| t == wanted || converts(t, wanted)));
     found.cloned()
 }
 
@@ -204,8 +209,12 @@ fn preference(a: &Type, b: &Type) -> i8 {
         (Type::List(x), Type::List(y)) | (Type::Set(x), Type::Set(y)) | (Type::Map(x), Type::Map(y)) => {
             preference(x, y)
         }
-        (Type::Tuple(_) | Type::List(_), Type::Set(_)) | (Type::Map(_), Type::Object(_)) | (Type::List(_), Type::Tuple(_)) => -1,
-        (Type::Set(_), Type::Tuple(_) | Type::List(_)) | (Type::Object(_), Type::Map(_)) | (Type::Tuple(_), Type::List(_)) => 1,
+        (Type::Tuple(_) | Type::List(_), Type::Set(_))
+        | (Type::Map(_), Type::Object(_))
+        | (Type::List(_), Type::Tuple(_)) => -1,
+        (Type::Set(_), Type::Tuple(_) | Type::List(_))
+        | (Type::Object(_), Type::Map(_))
+        | (Type::Tuple(_), Type::List(_)) => 1,
         _ => 0,
     }
 }
@@ -216,7 +225,9 @@ fn converts(from: &Type, to: &Type) -> bool {
         (Type::Dynamic, _) | (_, Type::Dynamic) => true,
         _ if from == to => true,
         (Type::Number | Type::Bool, Type::String) | (Type::String, Type::Number | Type::Bool) => true,
-        (Type::List(f) | Type::Set(f), Type::List(t) | Type::Set(t)) | (Type::Map(f), Type::Map(t)) => converts(f, t),
+        (Type::List(f) | Type::Set(f), Type::List(t) | Type::Set(t)) | (Type::Map(f), Type::Map(t)) => {
+            converts(f, t)
+        }
         (Type::Tuple(fs), Type::List(t) | Type::Set(t)) => fits(fs.iter().collect(), t),
         (Type::Object(o), Type::Map(t)) => fits(o.attrs.values().collect(), t),
         (Type::Tuple(fs), Type::Tuple(ts)) => {

@@ -54,7 +54,8 @@ pub struct Refinements {
     pub not_null: bool,
     /// A string begins with this.
     pub prefix: Option<Arc<str>>,
-    /// Bounds of the number of elements of a collection.
+    /// Bounds of the number of elements of a collection. Of a number that counts elements: its own bounds,
+    /// if there is an upper one.
     pub len_min: usize,
     pub len_max: Option<usize>,
 }

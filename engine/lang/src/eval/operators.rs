@@ -3,10 +3,9 @@
 use super::Eval;
 use crate::ast::{Binary, Id, Unary};
 use crate::expr::Expr;
-use crate::unknown::{Heritage, equal, length_bounds, never_null};
+use crate::unknown::{Heritage, equal, length_bounds, never_null, number_bounds};
 use groma_types::convert::{convert, unify};
 use groma_types::{Diagnostic, Number, Refinements, Span, Type, Value, ValueKind};
-use std::sync::Arc;
 
 impl Eval<'_> {
     pub(super) fn unary(&mut self, expr: &Expr, op: Unary, operand: Id) -> Value {
@@ -73,7 +72,10 @@ impl Eval<'_> {
                         .at(expr.span(), "has no result"),
                 ),
             },
-            _ => heritage.unknown(result),
+            _ => match by_bounds(op, &left, &right) {
+                Some(known) => heritage.known(known),
+                None => heritage.unknown(result),
+            },
         }
     }
 
@@ -160,25 +162,34 @@ fn either(condition: &Value, yes: &Value, no: &Value, ty: Type) -> Value {
         refine.len_min = a_min.min(b_min);
         refine.len_max = a_max.zip(b_max).map(|(a, b)| a.max(b));
     }
-    if ty == Type::String && refine.not_null {
-        refine.prefix = common_prefix(yes, no);
+    if ty == Type::Number
+        && refine.not_null
+        && let (Some(a), Some(b)) = (counted(yes), counted(no))
+    {
+        refine.len_min = a.0.min(b.0);
+        refine.len_max = Some(a.1.max(b.1));
     }
     heritage.refined(ty, refine)
 }
 
-fn common_prefix(yes: &Value, no: &Value) -> Option<Arc<str>> {
-    let known = |v: &Value| match v.kind() {
-        ValueKind::String(s) => Some(s.clone()),
-        ValueKind::Unknown(u) => u.refine.prefix.clone(),
-        _ => None,
+/// Bounds of a number that is not negative.
+fn counted(value: &Value) -> Option<(usize, usize)> {
+    let (min, max) = number_bounds(value)?;
+    let floor = usize::try_from(min.floor().to_u64()?).ok()?;
+    Some((floor, usize::try_from(max.ceil().to_u64()?).ok()?))
+}
+
+/// What a comparison gives for all numbers within the bounds of both sides, if that is one answer.
+fn by_bounds(op: Binary, left: &Value, right: &Value) -> Option<bool> {
+    let ((a_min, a_max), (b_min, b_max)) = (number_bounds(left)?, number_bounds(right)?);
+    let (always, never) = match op {
+        Binary::Less => (a_max < b_min, a_min >= b_max),
+        Binary::LessEqual => (a_max <= b_min, a_min > b_max),
+        Binary::Greater => (a_min > b_max, a_max <= b_min),
+        Binary::GreaterEqual => (a_min >= b_max, a_max < b_min),
+        _ => return None,
     };
-    let (a, b) = (known(yes)?, known(no)?);
-    let len = a
-        .char_indices()
-        .zip(b.chars())
-        .find(|((_, x), y)| x != y)
-        .map_or(a.len().min(b.len()), |((i, _), _)| i);
-    (len > 0).then(|| a[..len].into())
+    (always || never).then_some(always)
 }
 
 fn numeric(op: Binary, x: &Number, y: &Number) -> Result<Value, &'static str> {

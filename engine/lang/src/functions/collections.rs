@@ -350,6 +350,7 @@ pub(super) fn lookup(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     };
     match attrs.get(key).cloned().or(default) {
         Some(found) => Ok(heritage.known(found)),
+        None if matches!(ty, Type::Map(_)) => fail(format!("lookup failed to find key {key:?}")),
         None => bad_arg(0, format!("the given object has no attribute {key:?}, and no default is given")),
     }
 }
@@ -458,7 +459,10 @@ pub(super) fn slice(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         }
         let beyond = |end: usize| length_bounds(&args[0]).1.is_some_and(|len| end > len);
         if !args[2].is_unknown() && at(2).is_none_or(beyond) {
-            return bad_arg(2, "end index must not be less than zero, or greater than the length of the list");
+            return bad_arg(
+                2,
+                "end index must not be less than zero, or greater than the length of the list",
+            );
         }
         return Ok(open(&Heritage::deep(args)));
     }

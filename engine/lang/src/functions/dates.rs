@@ -96,10 +96,7 @@ impl Moment {
         let c = self.civil();
         let zone = if self.zulu || self.offset_minutes == 0 { "Z".into() } else { self.zone(":") };
         let (date, time) = ((c.year, c.month, c.day), (c.hour, c.minute, c.second));
-        format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{zone}",
-            date.0, date.1, date.2, time.0, time.1, time.2
-        )
+        format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{zone}", date.0, date.1, date.2, time.0, time.1, time.2)
     }
 }
 
@@ -204,7 +201,9 @@ pub(super) fn from_yaml(text: &str) -> Option<String> {
     let at = text.find(['T', 't', ' ']).unwrap_or(text.len());
     let (date, time) = text.split_at(at);
     let number = |s: &str, len: std::ops::RangeInclusive<usize>| {
-        (len.contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit())).then(|| s.parse::<u32>().ok()).flatten()
+        (len.contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| s.parse::<u32>().ok())
+            .flatten()
     };
     let mut parts = date.split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);

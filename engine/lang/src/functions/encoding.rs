@@ -15,8 +15,10 @@ pub(super) fn base64encode(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 }
 
 /// Bits that are left over at the end may be anything.
-const LENIENT: GeneralPurpose =
-    GeneralPurpose::new(&STANDARD_ALPHABET, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD_ALPHABET,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 /// Decodes base64, over line breaks.
 pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {

@@ -24,7 +24,9 @@ fn expanded(path: &str, host: &dyn FunctionHost) -> String {
 fn read_text(args: &[Value], host: &dyn FunctionHost) -> Result<String, FunctionError> {
     String::from_utf8(read(args, host)?).or_else(|_| {
         let path = text(args, 0);
-        fail(format!("contents of {path:?} are not valid UTF-8; use the filebase64 function to read other files"))
+        fail(format!(
+            "contents of {path:?} are not valid UTF-8; use the filebase64 function to read other files"
+        ))
     })
 }
 
@@ -247,7 +249,9 @@ fn check_vars(vars: &Value) -> Result<(), FunctionError> {
     match vars.as_map().into_iter().flatten().find(|(name, _)| !crate::lexer::is_ident(name)) {
         Some((name, _)) => bad_arg(
             1,
-            format!("invalid template variable name {name:?}: must start with a letter, followed by zero or more letters, digits, and underscores"),
+            format!(
+                "invalid template variable name {name:?}: must start with a letter, followed by zero or more letters, digits, and underscores"
+            ),
         ),
         None => Ok(()),
     }

@@ -121,7 +121,11 @@ fn formatted(format: &str, args: &[Value]) -> Result<String, FunctionError> {
         }
     }
     if used < args.len() && !indexed {
-        let why = if used == 0 { "no verbs in format string".into() } else { format!("only {used} used by format string") };
+        let why = if used == 0 {
+            "no verbs in format string".into()
+        } else {
+            format!("only {used} used by format string")
+        };
         return bad_arg(used + 1, format!("too many arguments; {why}"));
     }
     Ok(out)

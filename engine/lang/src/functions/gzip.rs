@@ -149,7 +149,8 @@ struct Header {
 
 impl Header {
     fn new(plan: &Plan, literals: &[Code], offsets: &[Code]) -> Header {
-        let lengths: Vec<u8> = literals[..plan.literals].iter().chain(&offsets[..plan.offsets]).map(|c| c.len).collect();
+        let lengths: Vec<u8> =
+            literals[..plan.literals].iter().chain(&offsets[..plan.offsets]).map(|c| c.len).collect();
         let symbols = repeated(&lengths);
         let mut counts = vec![0; CODEGEN_ORDER.len()];
         symbols.iter().for_each(|(symbol, _)| counts[*symbol] += 1);
@@ -159,7 +160,8 @@ impl Header {
     }
 
     fn size(&self) -> usize {
-        let symbols: usize = self.counts.iter().zip(&self.codes).map(|(n, c)| *n as usize * usize::from(c.len)).sum();
+        let symbols: usize =
+            self.counts.iter().zip(&self.codes).map(|(n, c)| *n as usize * usize::from(c.len)).sum();
         let repeats = self.counts[16] * 2 + self.counts[17] * 3 + self.counts[18] * 7;
         3 + 5 + 5 + 4 + 3 * self.written + symbols + repeats as usize
     }

@@ -148,7 +148,13 @@ pub(super) fn sum(args: &[Value], _: &dyn FunctionHost) -> Outcome {
             return fail("can't compute sum of opposing infinities");
         }
         total = Some(match total {
-            Some(t) if t.is_infinite() || number.is_infinite() => if t.is_infinite() { t } else { number },
+            Some(t) if t.is_infinite() || number.is_infinite() => {
+                if t.is_infinite() {
+                    t
+                } else {
+                    number
+                }
+            }
             Some(t) => t.add(&number),
             None => number,
         });
@@ -179,7 +185,8 @@ pub(super) fn parseint(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         })
         .filter(|v| *v < base)
     };
-    let values: Option<Vec<u32>> = digits.chars().map(|c| value(c).and_then(|v| u32::try_from(v).ok())).collect();
+    let values: Option<Vec<u32>> =
+        digits.chars().map(|c| value(c).and_then(|v| u32::try_from(v).ok())).collect();
     match values.map(|values| Number::from_digits(values, u32::try_from(base).unwrap_or(2))) {
         Some(n) if !digits.is_empty() => Ok(Value::number(if s.starts_with('-') { n.neg() } else { n })),
         _ => bad_arg(0, format!("cannot parse {s:?} as a base {base} integer")),

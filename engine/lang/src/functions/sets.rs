@@ -21,7 +21,9 @@ fn aligned(args: &[Value]) -> Result<Aligned, super::FunctionError> {
     if args.iter().any(is_untyped) {
         return Ok(Aligned::Unknown(Heritage::deep(args).unknown(Type::set(Type::Dynamic))));
     }
-    let Some(element) = unify(&types) else { return fail("given sets must all have compatible element types") };
+    let Some(element) = unify(&types) else {
+        return fail("given sets must all have compatible element types");
+    };
     if !args.iter().all(Value::is_wholly_known) {
         return Ok(Aligned::Unknown(Heritage::deep(args).unknown(Type::set(element))));
     }
@@ -47,7 +49,23 @@ fn combined(args: &[Value], combine: impl Fn(Vec<Value>, &[Value]) -> Vec<Value>
     Ok(Heritage::deep(args).known(Value::set(element, all)))
 }
 
+/// The union of sets with elements that are not known; `None` if even their number is not.
+fn open_union(args: &[Value]) -> Option<Value> {
+    let known: Vec<&[Value]> = args.iter().map(Value::as_seq).collect::<Option<_>>()?;
+    let types: Vec<Type> =
+        args.iter().filter_map(|a| a.ty().element()).filter(|t| *t != Type::Dynamic).collect();
+    let element = unify(&types)?;
+    let all: Option<Vec<Value>> = known.concat().iter().map(|v| convert(v, &element).ok()).collect();
+    Some(Heritage::deep(args).known(Value::set(element, all?)))
+}
+
 pub(super) fn setunion(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    if !args.iter().all(Value::is_wholly_known)
+        && !args.iter().any(is_untyped)
+        && let Some(union) = open_union(args)
+    {
+        return Ok(union);
+    }
     combined(args, |mut acc, set| {
         acc.extend(set.iter().cloned());
         acc
@@ -66,7 +84,8 @@ pub(super) fn setproduct(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     if args.len() < 2 {
         return fail("at least two arguments are required");
     }
-    let all_sets = args.iter().all(|a| matches!(a.ty(), Type::Set(_)));
+    // One set is enough for the result to have no order.
+    let all_sets = args.iter().any(|a| matches!(a.ty(), Type::Set(_)));
     let mut lists = Vec::new();
     for (i, arg) in args.iter().enumerate() {
         match convert(arg, &Type::list(Type::Dynamic)) {

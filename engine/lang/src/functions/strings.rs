@@ -58,7 +58,9 @@ pub(super) fn substr(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let (offset, length) = (whole(args, 1)?, whole(args, 2)?);
     let count = i64::try_from(clusters.len()).unwrap_or(i64::MAX);
     let start = if offset < 0 { (count + offset).max(0) } else { offset.min(count) };
-    let end = if length < 0 { count } else { start.saturating_add(length).min(count) };
+    // Counted from the end, nothing is everything.
+    let rest = length < 0 || (length == 0 && offset < 0);
+    let end = if rest { count } else { start.saturating_add(length).min(count) };
     let at = |n: i64| usize::try_from(n).unwrap_or(0);
     Ok(clusters[at(start)..at(end)].concat().into())
 }
@@ -119,6 +121,9 @@ pub(super) fn split(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 }
 
 pub(super) fn join(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    if args.len() < 2 {
+        return fail("at least one list is required");
+    }
     let mut parts = Vec::new();
     for (i, list) in args.iter().enumerate().skip(1) {
         for (at, item) in items(list).iter().enumerate() {
@@ -165,7 +170,7 @@ pub(super) fn length(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         }
         _ => match crate::unknown::length_bounds(value) {
             (min, Some(max)) if min == max => Ok(heritage.known(Value::number(min))),
-            _ => Ok(Heritage::deep([value]).unknown(Type::Number)),
+            (min, max) => Ok(Heritage::deep([value]).counted(min, max.unwrap_or(usize::MAX))),
         },
     }
 }

@@ -132,11 +132,13 @@ impl<'a> Reader<'a> {
 /// The name of a tag of YAML's own; tags of others have no meaning here.
 fn tag_name(tag: Option<&Tag>) -> Result<Option<String>, String> {
     let Some(tag) = tag else { return Ok(None) };
-    match tag.core_suffix() {
+    let whole = tag.to_string();
+    match tag.core_suffix().or_else(|| whole.strip_prefix("tag:yaml.org,2002:")) {
+        Some("binary") => Ok(Some("str".into())),
+        Some("timestamp") => Ok(None),
         Some(name) => Ok(Some(name.to_string())),
-        None if tag.to_string().ends_with(":binary") => Ok(Some("str".into())),
         None if tag.suffix() == "!" || tag.suffix().is_empty() => Ok(Some("str".into())),
-        None => Err(format!("unsupported tag {:?}", tag.to_string())),
+        None => Err(format!("unsupported tag {whole:?}")),
     }
 }
 

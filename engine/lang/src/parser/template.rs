@@ -281,10 +281,17 @@ impl Parser<'_> {
 
     fn bad_directive(&self, word: Token) -> Box<Diagnostic> {
         Box::new(
-            Diagnostic::error("G0102", if word.tok == Tok::Ident { "Invalid template control keyword" } else { "Invalid template directive" })
-                .detail("A directive begins with one of the words if, else, endif, for, endfor.")
-                .help("for a literal %{ write %%{")
-                .at(self.span_of(word), "not a directive"),
+            Diagnostic::error(
+                "G0102",
+                if word.tok == Tok::Ident {
+                    "Invalid template control keyword"
+                } else {
+                    "Invalid template directive"
+                },
+            )
+            .detail("A directive begins with one of the words if, else, endif, for, endfor.")
+            .help("for a literal %{ write %%{")
+            .at(self.span_of(word), "not a directive"),
         )
     }
 
