@@ -567,7 +567,7 @@ mod tests {
             assert_eq!(made.to_string(), expected);
         }
         assert_eq!(Number::exactly(5e-324).unwrap().to_f64(), 5e-324);
-        assert!(n("1e100000").mul(&n("1e100000")).mul(&n("1e100000")).is_zero() == false);
+        assert!(!n("1e100000").mul(&n("1e100000")).mul(&n("1e100000")).is_zero());
     }
 
     #[test]

@@ -66,11 +66,14 @@ impl Eval<'_> {
             }
             (ValueKind::Number(x), ValueKind::Number(y)) => match numeric(op, x, y) {
                 Ok(value) => heritage.known(value),
-                Err(why) => self.error(
-                    Diagnostic::error("G0110", "Operation failed")
-                        .detail(format!("Error during operation: {why}."))
-                        .at(expr.span(), "has no result"),
-                ),
+                Err(why) => {
+                    self.error(
+                        Diagnostic::error("G0110", "Operation failed")
+                            .detail(format!("Error during operation: {why}."))
+                            .at(expr.span(), "has no result"),
+                    );
+                    Value::unknown(result)
+                }
             },
             _ => match by_bounds(op, &left, &right) {
                 Some(known) => heritage.known(known),
@@ -182,11 +185,10 @@ fn counted(value: &Value) -> Option<(usize, usize)> {
 /// What a comparison gives for all numbers within the bounds of both sides, if that is one answer.
 fn by_bounds(op: Binary, left: &Value, right: &Value) -> Option<bool> {
     let ((a_min, a_max), (b_min, b_max)) = (number_bounds(left)?, number_bounds(right)?);
+    // Where the bounds touch Terraform does not tell either.
     let (always, never) = match op {
-        Binary::Less => (a_max < b_min, a_min >= b_max),
-        Binary::LessEqual => (a_max <= b_min, a_min > b_max),
-        Binary::Greater => (a_min > b_max, a_max <= b_min),
-        Binary::GreaterEqual => (a_min >= b_max, a_max < b_min),
+        Binary::Less | Binary::LessEqual => (a_max < b_min, a_min > b_max),
+        Binary::Greater | Binary::GreaterEqual => (a_min > b_max, a_max < b_min),
         _ => return None,
     };
     (always || never).then_some(always)
