@@ -2,6 +2,7 @@
 
 mod more;
 mod small;
+mod tls;
 
 use crate::kit::{Outcome, Stack};
 use serde_json::Value as Json;

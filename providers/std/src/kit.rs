@@ -40,9 +40,6 @@ pub struct Machine {
 pub(crate) struct Host {
     pub(crate) env: Environment,
     pub(crate) machine: Machine,
-    /// The provider's own arguments.
-    #[expect(dead_code, reason = "the provider tls will read its proxy here")]
-    pub(crate) config: Resolved,
 }
 
 impl Host {
@@ -221,7 +218,7 @@ impl Provider for Builtin {
     }
 
     async fn configure(&self, request: Configure) -> Result<Arc<dyn Configured>, ProviderError> {
-        let host = Host { env: request.env, machine: self.machine.clone(), config: request.config };
+        let host = Host { env: request.env, machine: self.machine.clone() };
         Ok(Arc::new(Client { kinds: self.kinds.clone(), host }))
     }
 }

@@ -15,6 +15,7 @@ mod null;
 mod random;
 mod terraform;
 mod time;
+mod tls;
 
 pub use kit::{Builtin, Machine, Stacks};
 
@@ -30,6 +31,7 @@ pub fn providers(machine: &Machine) -> Vec<Builtin> {
         random::provider,
         terraform::provider,
         time::provider,
+        tls::provider,
     ]
     .map(|provider| provider(machine))
     .into()
