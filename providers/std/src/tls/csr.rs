@@ -45,7 +45,8 @@ fn is_signed_on_p521(der: &[u8], request: &X509CertificationRequest<'_>, public:
     let signed = yasna::parse_ber(der, |reader| {
         reader.read_sequence(|reader| {
             let signed = reader.next().read_der()?;
-            (reader.next().read_der()?, reader.next().read_der()?);
+            reader.next().read_der()?;
+            reader.next().read_der()?;
             Ok(signed)
         })
     });

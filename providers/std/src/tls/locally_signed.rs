@@ -42,7 +42,7 @@ impl Resource for LocallySigned {
     }
 
     fn plan(&self, input: PlanInput<'_>) -> Result<PlanOutput, ProviderError> {
-        Ok(validity::plan(input))
+        Ok(validity::plan(&input))
     }
 
     async fn create(&self, host: &Host, planned: &Value, _: &dyn OpContext) -> Result<Value, ProviderError> {

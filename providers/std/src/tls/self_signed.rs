@@ -26,7 +26,7 @@ impl Resource for SelfSigned {
     }
 
     fn plan(&self, input: PlanInput<'_>) -> Result<PlanOutput, ProviderError> {
-        Ok(validity::plan(input))
+        Ok(validity::plan(&input))
     }
 
     async fn create(&self, host: &Host, planned: &Value, _: &dyn OpContext) -> Result<Value, ProviderError> {

@@ -126,7 +126,8 @@ pub(super) fn read(text: &str) -> Result<Key, String> {
         return Err("it is encrypted".into());
     }
     let secret = (|| {
-        (file.bytes()?, file.bytes()?);
+        file.bytes()?;
+        file.bytes()?;
         let is_one = file.word()? == 1;
         file.bytes()?;
         let mut secret = Fields(file.bytes()?);

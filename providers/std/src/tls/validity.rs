@@ -72,7 +72,7 @@ pub(super) fn read(host: &Host, prior: &Value) -> Value {
 }
 
 /// One whose time is over is replaced. An update can only change when that is.
-pub(super) fn plan(input: PlanInput<'_>) -> PlanOutput {
+pub(super) fn plan(input: &PlanInput<'_>) -> PlanOutput {
     let is_over = input.prior.is_some_and(|p| flag(p, "ready_for_renewal") == Some(true));
     let planned = with(&input.proposed, [("ready_for_renewal", false.into())]);
     let requires_replace =
