@@ -109,6 +109,43 @@ fn a_pause_is_left_at_once_and_goes_on_later() {
     stack.ok(&["plan", "-detailed-exitcode"]).says(&["No changes."]);
 }
 
+/// A program that answers a data source ends with the run, whether it is asked while planning or while applying.
+#[cfg(unix)]
+#[test]
+fn a_program_is_killed_when_the_run_is_stopped() {
+    let ask = "sh, -c, \"echo $$ > pid; exec sleep 100\"";
+    let early = format!("data: {{ external: {{ it: {{ program: [{ask}] }} }} }}\n");
+    let late = early.replace("] }", "], query: { a: \"${null_resource.n.id}\" } }")
+        + "resource: { null_resource: { n: {} } }\n";
+    for spec in [early, late] {
+        let stack = Stack::new().env("PATH", "/usr/bin:/bin").file("main.yaml", &spec);
+        let run = Running::start(&stack, APPLY);
+        let begun = Instant::now();
+        let pid = loop {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the program was not started");
+            match std::fs::read_to_string(stack.path().join("pid")) {
+                Ok(pid) if pid.ends_with('\n') => break pid.trim().to_string(),
+                _ => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        run.interrupt();
+        assert_eq!(run.end(), Some(130));
+        assert!(begun.elapsed() < Duration::from_secs(60), "the run waited for its program");
+        let gone = || {
+            !Command::new("kill")
+                .args(["-0", &pid])
+                .stderr(Stdio::null())
+                .status()
+                .expect("kill runs")
+                .success()
+        };
+        while !gone() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "the program goes on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 /// A request that hangs holds the first interrupt up, and the second one leaves it.
 #[test]
 #[ignore = "slow tier: a whole apply and destroy"]

@@ -60,6 +60,14 @@ impl Session {
         }
     }
 
+    /// Does what changes nothing, such as planning: the first signal ends it at once, and what it has started.
+    pub(crate) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Exit> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.stop.reached(1) => Err(Exit::Interrupted),
+        }
+    }
+
     /// A path of the command line, from the folder that the command works in.
     pub(crate) fn at(&self, path: &Path) -> PathBuf {
         self.cwd.join(path)

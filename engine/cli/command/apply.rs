@@ -51,7 +51,8 @@ pub(crate) async fn run(session: &Session, args: &ApplyArgs, destroy: bool) -> R
     run.settle(&mut store).await?;
 
     let state = store.load();
-    let planned = facade::plan(loaded.config.clone(), &options, &state, &host, &run.emitter).await;
+    let planning = facade::plan(loaded.config.clone(), &options, &state, &host, &run.emitter);
+    let planned = session.unless_stopped(planning).await?;
     voice.say(planned.plan.diagnostics.iter(), &loaded.sources);
     if planned.plan.diagnostics.has_errors() {
         return Err(Exit::Error);

@@ -33,7 +33,9 @@ pub(crate) async fn run(session: &Session, args: &PlanArgs) -> Result<Exit, Exit
     let mut host = session.host(&cloud, voice.sink());
     let recorded = RecordingFiles::new(host.files.clone());
     host.files = recorded.clone();
-    let planned = facade::plan(loaded.config.clone(), &options, store.state(), &host, &host.emitter()).await;
+    let emitter = host.emitter();
+    let planning = facade::plan(loaded.config.clone(), &options, store.state(), &host, &emitter);
+    let planned = session.unless_stopped(planning).await?;
     let plan = &planned.plan;
     voice.say(plan.diagnostics.iter(), &loaded.sources);
     if plan.diagnostics.has_errors() {

@@ -6,9 +6,11 @@ use crate::event::EventKind;
 use crate::graph::build::{self, Extent, Node};
 use crate::plan::planner::{self, ChangeKey, Planner, ProviderState, block_of};
 use crate::plan::{ChangeAction, Reason};
-use futures::future::LocalBoxFuture;
+use futures::future::{Either, LocalBoxFuture, select};
+use groma_provider::Interrupted;
 use groma_types::{Diagnostic, InstanceAddr, ProviderAddr, ResourceAddr};
 use std::collections::BTreeSet;
+use std::pin::pin;
 
 impl Run<'_> {
     pub(super) async fn start(&mut self, id: NodeId) {
@@ -89,10 +91,15 @@ impl Run<'_> {
         }
         self.emitter.emit(EventKind::DataStarted { address: address.clone() });
         let pool = self.planner.pool.clone();
+        let stop = self.stop.clone();
         self.futures.push(Box::pin(async move {
             let mut done = Vec::new();
             for read in reads {
-                let answer = planner::read_data(&pool, &read).await;
+                // A read changes nothing, so that nobody has to wait for its end.
+                let answer = match select(pin!(planner::read_data(&pool, &read)), stop.reached(1)).await {
+                    Either::Left((answer, _)) => answer,
+                    Either::Right(((), _)) => Err(Interrupted.into()),
+                };
                 done.push((read, answer));
             }
             Finished::Read { node: id, reads: done }

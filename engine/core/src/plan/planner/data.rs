@@ -16,9 +16,6 @@ use groma_types::{
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The data source whose value a program on this machine gives.
-const RUNS_A_PROGRAM: &str = "external";
-
 impl Planner {
     /// Plans a data source: gives its value now, or queues it to be read, or defers it.
     pub(super) async fn plan_data(
@@ -41,9 +38,9 @@ impl Planner {
             self.unknown_kind(resource);
             return failed;
         };
-        if &*resource.id.kind == RUNS_A_PROGRAM {
+        if schema.runs_program {
             let who = address.to_string();
-            let command = Command { module: &block.0, who, what: RUNS_A_PROGRAM, span: resource.span };
+            let command = Command { module: &block.0, who, what: &schema.kind, span: resource.span };
             if !self.may_run(&command) {
                 return failed;
             }
