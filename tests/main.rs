@@ -6,6 +6,7 @@ mod interrupts;
 mod kit;
 mod module_from_git;
 mod modules;
+mod native;
 mod sandbox;
 mod saved_plans;
 mod surface;

@@ -72,6 +72,8 @@ pub(crate) enum Command {
     /// The built-in sandbox: serve, status, stop, fault, world.
     #[command(subcommand)]
     Sandbox(SandboxCommand),
+    /// Write YAML from *.tf and *.tf.json; the old files become *.bak.
+    Convert(ConvertArgs),
     /// Explain an error code.
     Explain(ExplainArgs),
 }
@@ -319,6 +321,15 @@ pub(crate) enum SandboxCommand {
 }
 
 #[derive(Args, Clone, Debug)]
+pub(crate) struct ConvertArgs {
+    /// A folder, or one *.tf or *.tf.json file.
+    pub(crate) path: Option<PathBuf>,
+    /// Write the YAML into this folder and leave the old files as they are.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ExplainArgs {
     /// Such as G0107.
     pub(crate) code: String,
@@ -371,6 +382,7 @@ impl Command {
             | Command::Get(_)
             | Command::Modules(_)
             | Command::Sandbox(_)
+            | Command::Convert(_)
             | Command::Explain(_) => None,
         }
     }
@@ -378,6 +390,7 @@ impl Command {
     /// The stack that the command's own operand names.
     pub(crate) fn path(&self) -> Option<&PathBuf> {
         match self {
+            Command::Convert(args) => args.path.as_ref(),
             Command::Plan(args) => args.path.as_ref(),
             Command::Apply(args) | Command::Destroy(args) => args.path.as_ref(),
             Command::Validate(args) => args.path.as_ref(),

@@ -98,6 +98,20 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
+/// Writes a file that is not there yet.
+pub(crate) fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+}
+
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+/// Makes a folder and those around it, unless they are there.
+pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
 /// Puts a file in its place as a whole, closed to others: nobody sees half of it, and a failure leaves what was there.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();

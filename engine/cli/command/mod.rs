@@ -1,6 +1,7 @@
 //! The commands. Each takes the session and its arguments, and says how it ended.
 
 mod apply;
+mod convert;
 mod explain;
 mod graph;
 mod init;
@@ -32,6 +33,7 @@ pub(crate) async fn run(session: &Session, cli: Cli) -> Exit {
         Command::Get(args) => init::run(session, args.update),
         Command::Modules(args) => init::list(session, args.json),
         Command::Sandbox(command) => sandbox::run(session, command).await,
+        Command::Convert(args) => convert::run(session, &args),
         Command::Explain(args) => explain::run(session, &args.code),
     };
     done.unwrap_or_else(|exit| exit)

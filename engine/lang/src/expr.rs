@@ -117,6 +117,11 @@ impl Expr {
         crate::print::print(self).into()
     }
 
+    /// Returns the text of an equal template, if the expression is a string or a template.
+    pub fn template_text(&self) -> Option<String> {
+        crate::print::template(self)
+    }
+
     /// Returns the value, if the expression is a plain constant.
     pub fn as_literal(&self) -> Option<&Value> {
         match self.kind() {

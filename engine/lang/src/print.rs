@@ -28,6 +28,30 @@ fn tightness(kind: &Kind) -> u8 {
     }
 }
 
+/// Text that [`crate::parser::parse_template`] reads back to an equal expression, if it is a string or a template.
+pub(crate) fn template(expr: &Expr) -> Option<String> {
+    match expr.kind() {
+        Kind::Embedded(inner) => return template(inner),
+        Kind::Literal(value) if value.as_str().is_some() => {
+            let mut out = String::new();
+            let text = value.as_str().unwrap_or_default();
+            // Only before `${` is a dollar at the end in doubt.
+            if text.ends_with(['$', '%']) {
+                escape_bare(&mut out, &text[..text.len() - 1]);
+                out.push_str(&text[text.len() - 1..]);
+            } else {
+                escape_bare(&mut out, text);
+            }
+            return Some(out);
+        }
+        Kind::Template(_) | Kind::TemplateIf(..) | Kind::TemplateFor(_) => {}
+        _ => return None,
+    }
+    let mut out = String::new();
+    deep(|| write_template(&mut out, expr, escape_bare));
+    Some(out)
+}
+
 fn write_expr(out: &mut String, expr: &Expr, hold: u8) {
     if let Kind::Embedded(inner) = expr.kind() {
         return write_expr(out, inner, hold);
@@ -102,7 +126,7 @@ fn write_kind(out: &mut String, expr: &Expr) {
         }
         Kind::Template(_) | Kind::TemplateIf(..) | Kind::TemplateFor(_) => {
             out.push('"');
-            write_template(out, expr);
+            write_template(out, expr, escape);
             out.push('"');
         }
     }
@@ -191,7 +215,7 @@ fn write_key(out: &mut String, key: &Expr) {
 }
 
 /// The inside of a quoted template.
-fn write_template(out: &mut String, expr: &Expr) {
+fn write_template(out: &mut String, expr: &Expr, escape: fn(&mut String, &str)) {
     match expr.kind() {
         Kind::Template(parts) => {
             if parts.first().is_some_and(|p| is_empty(&expr.at(*p))) {
@@ -206,7 +230,7 @@ fn write_template(out: &mut String, expr: &Expr) {
                         write_expr(out, &part, LOOSE);
                         out.push('}');
                     }
-                    _ => write_template(out, &part),
+                    _ => write_template(out, &part, escape),
                 }
             }
         }
@@ -217,10 +241,10 @@ fn write_template(out: &mut String, expr: &Expr) {
             out.push_str("%{ if ");
             write_expr(out, &expr.at(*condition), LOOSE);
             out.push_str(" }");
-            write_template(out, &expr.at(*then));
+            write_template(out, &expr.at(*then), escape);
             if !is_empty(&expr.at(*otherwise)) {
                 out.push_str("%{ else }");
-                write_template(out, &expr.at(*otherwise));
+                write_template(out, &expr.at(*otherwise), escape);
             }
             out.push_str("%{ endif }");
         }
@@ -228,10 +252,10 @@ fn write_template(out: &mut String, expr: &Expr) {
             out.push_str("%{ for ");
             write_intro(out, expr, f);
             out.push_str(" }");
-            write_template(out, &expr.at(f.value));
+            write_template(out, &expr.at(f.value), escape);
             out.push_str("%{ endfor }");
         }
-        Kind::Embedded(inner) => write_template(out, inner),
+        Kind::Embedded(inner) => write_template(out, inner, escape),
         _ => {
             out.push_str("${");
             write_expr(out, expr, LOOSE);
@@ -265,6 +289,20 @@ fn escape(out: &mut String, text: &str) {
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
             c => out.push(c),
+        }
+    }
+}
+
+/// The same for a text that stands without quotes, as a template of YAML.
+fn escape_bare(out: &mut String, text: &str) {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('$' | '%', Some('{')) => out.extend([c, c]),
+            ('$' | '%', None) => {
+                let _ = write!(out, "${{\"{c}\"}}");
+            }
+            _ => out.push(c),
         }
     }
 }

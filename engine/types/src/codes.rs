@@ -69,6 +69,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("G0530", "A source leads out of its package"),
     ("G0531", "A fetched module would run a command"),
     ("G0532", "The module cache cannot be used"),
+    ("G0540", "This can't be written as YAML"),
+    ("G0541", "A file of this name is there"),
     ("G0601", "A boolean where a string is wanted"),
     ("G0602", "A number that cannot be kept"),
     ("G0603", "A number whose text would be lost"),

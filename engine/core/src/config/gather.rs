@@ -135,6 +135,42 @@ fn document_blocks(document: &Document, blocks: &mut Vec<RawBlock>, out: &mut Di
     blocks[start..].iter().for_each(|block| forms::check(block, out));
 }
 
+/// The blocks of one document, without a word on its faults.
+pub(super) fn blocks_of(surface: Surface, node: &Node) -> Vec<RawBlock> {
+    let document = Document { file: "".into(), surface, overrides: false, node: node.clone() };
+    let mut blocks = Vec::new();
+    document_blocks(&document, &mut blocks, &mut Diagnostics::new());
+    blocks
+}
+
+/// A document of JSON without the blocks that are not there because their body is null.
+pub(super) fn without_null_bodies(root: &Node) -> Node {
+    fn level(node: &Node, left: usize) -> Node {
+        let kind = match &node.kind {
+            NodeKind::Seq(items) => NodeKind::Seq(items.iter().map(|n| level(n, left)).collect()),
+            NodeKind::Map(entries) if left > 0 => {
+                let there = entries.iter().filter(|(_, n)| left > 1 || !n.is_null());
+                NodeKind::Map(there.map(|(k, n)| (k.clone(), level(n, left - 1))).collect())
+            }
+            kind => kind.clone(),
+        };
+        Node { span: node.span, kind }
+    }
+    let entry = |(key, node): &(Key, Node)| {
+        let labels =
+            BLOCK_TYPES.iter().find(|(name, ..)| *name == &*key.text).map_or(0, |(.., labels)| *labels);
+        (key.clone(), level(node, labels))
+    };
+    let entries = root.as_map().unwrap_or_default().iter().map(entry).collect();
+    Node { span: root.span, kind: NodeKind::Map(entries) }
+}
+
+impl BlockType {
+    pub(super) fn named(name: &str) -> Option<BlockType> {
+        BLOCK_TYPES.iter().find(|(known, ..)| *known == name).map(|(_, ty, _)| *ty)
+    }
+}
+
 /// Names of the blocks, for near-name suggestions and for recognising strangers.
 pub(super) fn block_names() -> impl Iterator<Item = &'static str> {
     BLOCK_TYPES.iter().map(|(name, ..)| *name)

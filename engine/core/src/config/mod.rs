@@ -8,6 +8,7 @@
 
 pub mod body;
 pub mod check;
+pub mod convert;
 pub mod decode;
 pub mod inputs;
 pub mod load;

@@ -18,7 +18,7 @@ mod yaml;
 mod tests;
 
 pub use json::parse_json;
-pub use native::parse_native;
+pub use native::{native_comments, parse_native};
 pub use yaml::parse_yaml;
 
 use crate::expr::Expr;

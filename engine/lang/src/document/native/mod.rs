@@ -16,6 +16,7 @@ use crate::parser::{Parser, deep};
 use crate::text::Text;
 use entries::Entries;
 use groma_types::{Diagnostic, Diagnostics, SourceId, Span, Type, Value};
+pub use recover::native_comments;
 use std::collections::HashSet;
 use std::sync::Arc;
 

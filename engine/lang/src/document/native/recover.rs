@@ -1,10 +1,11 @@
-//! After a fault: where the next argument or block begins.
+//! After a fault: where the next argument or block begins. And where the comments are.
 //!
 //! A faulty argument or block is skipped by its brackets. Where those don't balance, reading goes on at the next line that
 //! opens a block at the margin, and without one it stops: so no part of a text is skipped twice.
 
 use super::{AfterFault, Reader};
 use crate::lexer::{Tok, token};
+use std::ops::Range;
 
 impl Reader<'_> {
     /// Skips what begins at `from`, up to the end of its last line.
@@ -37,10 +38,10 @@ impl Reader<'_> {
                     break;
                 }
                 Tok::Quote => {
-                    at = self.string_end(next.end);
+                    at = string_end(self.text, next.end);
                     continue;
                 }
-                Tok::Heredoc => match self.heredoc_end(next.start, next.end) {
+                Tok::Heredoc => match heredoc_end(self.text, next.start, next.end) {
                     Some(end) => {
                         at = end;
                         continue;
@@ -69,44 +70,78 @@ impl Reader<'_> {
             && words.next().is_some_and(crate::lexer::is_ident)
             && words.all(is_name)
     }
+}
 
-    /// The end of a quoted string, at the latest the end of its line.
-    fn string_end(&self, start: usize) -> usize {
-        let mut escaped = false;
-        let mut inside = Vec::new();
-        for (i, c) in self.text[start..].char_indices() {
-            let at = start + i;
-            match c {
-                '\n' => return at,
-                _ if escaped => escaped = false,
-                '\\' => escaped = true,
-                '"' if inside.last() == Some(&'"') => {
-                    inside.pop();
-                }
-                '"' if inside.is_empty() => return at + 1,
-                '"' => inside.push('"'),
-                '{' if inside.last() == Some(&'{') || self.text[..at].ends_with(['$', '%']) => {
-                    inside.push('{');
-                }
-                '}' if inside.last() == Some(&'{') => {
-                    inside.pop();
-                }
-                _ => {}
+/// The end of a quoted string, at the latest the end of its line.
+fn string_end(text: &str, start: usize) -> usize {
+    let mut escaped = false;
+    let mut inside = Vec::new();
+    for (i, c) in text[start..].char_indices() {
+        let at = start + i;
+        match c {
+            '\n' => return at,
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' if inside.last() == Some(&'"') => {
+                inside.pop();
             }
+            '"' if inside.is_empty() => return at + 1,
+            '"' => inside.push('"'),
+            '{' if inside.last() == Some(&'{') || text[..at].ends_with(['$', '%']) => {
+                inside.push('{');
+            }
+            '}' if inside.last() == Some(&'{') => {
+                inside.pop();
+            }
+            _ => {}
         }
-        self.text.len()
     }
+    text.len()
+}
 
-    /// The end of the line that closes a heredoc.
-    fn heredoc_end(&self, open: usize, body: usize) -> Option<usize> {
-        let marker = self.text[open..body].trim_start_matches('<').trim_start_matches('-').trim();
-        let mut line = body;
-        for text in self.text[body..].split('\n') {
-            if text.trim() == marker {
-                return Some(line + text.len());
-            }
-            line += text.len() + 1;
+/// The end of the line that closes a heredoc.
+fn heredoc_end(text: &str, open: usize, body: usize) -> Option<usize> {
+    let marker = text[open..body].trim_start_matches('<').trim_start_matches('-').trim();
+    let mut line = body;
+    for row in text[body..].split('\n') {
+        if row.trim() == marker {
+            return Some(line + row.len());
         }
-        None
+        line += row.len() + 1;
+    }
+    None
+}
+
+/// The comments of a text without faults, but for those inside of strings' interpolations.
+pub fn native_comments(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    loop {
+        let next = token(text, at);
+        gaps(text, at..next.start, &mut found);
+        at = match next.tok {
+            Tok::End | Tok::OpenComment => return found,
+            Tok::Quote => string_end(text, next.end),
+            Tok::Heredoc => heredoc_end(text, next.start, next.end).unwrap_or(text.len()),
+            _ => next.end,
+        };
+    }
+}
+
+/// The comments between two tokens.
+fn gaps(text: &str, gap: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let mut at = gap.start;
+    while at < gap.end {
+        let rest = &text[at..gap.end];
+        let len = if rest.starts_with('#') || rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            rest.find("*/").map_or(rest.len(), |end| end + 2)
+        } else {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+            continue;
+        };
+        found.push(at..at + len);
+        at += len;
     }
 }
