@@ -2,6 +2,7 @@
 
 use super::*;
 use groma_types::SourceMap;
+use proptest::prelude::*;
 
 #[track_caller]
 fn check(from: From, text: &str, expected: &str) {
@@ -236,4 +237,54 @@ resource:
         - n: 1.0
 "#,
     );
+}
+
+/// Values in native syntax, strings of all kinds among them.
+fn value() -> impl Strategy<Value = String> {
+    let text = "[ -~]{0,12}".prop_map(|s| format!("{:?}", s.replace("${", "$").replace("%{", "%")));
+    let lines = prop::collection::vec("[ -~]{0,12}", 0..4).prop_map(|lines| {
+        let body: String = lines.iter().map(|l| l.replace("${", "$").replace("%{", "%") + "\n").collect();
+        format!("<<EOT_\n{body}EOT_\n")
+    });
+    let leaf = prop_oneof![
+        text,
+        lines,
+        "[a-c]\\.[a-c]",
+        "[0-9]{1,3}(\\.[0-9]{1,3})?",
+        Just("null".to_string()),
+        Just("true".to_string()),
+        Just("\"${a.b}\"".to_string()),
+        Just("\"${a.b}: ${c[\"d\"]} # %{ if e }f%{ endif }\"".to_string()),
+        Just("[for x in a.b :\n  x # why\n  if x != \"}\"]".to_string()),
+    ];
+    leaf.prop_recursive(3, 16, 3, |inner| {
+        let items = prop::collection::vec(inner.clone(), 0..3);
+        let keyed = prop::collection::vec(("[ -!#-\\[\\]-~]{1,6}", inner), 0..3);
+        prop_oneof![
+            items.prop_map(|v| format!("[{}]", v.join(", "))),
+            keyed.prop_map(|v| {
+                let line = |(k, v): &(String, String)| {
+                    let key = k.replace("${", "$").replace("%{", "%");
+                    format!("  \"{key}\" = {}\n", v.trim_end_matches('\n'))
+                };
+                format!("{{\n{}}}", v.iter().map(line).collect::<String>())
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    /// A conversion compares both texts before it gives one: it must not refuse what is sound.
+    #[test]
+    fn what_is_sound_converts_to_the_same(values in prop::collection::vec(value(), 1..4)) {
+        let line = |(i, v): (usize, &String)| format!("  a{i} = {}\n", v.trim_end_matches('\n'));
+        let body: String = values.iter().enumerate().map(line).collect();
+        let text = format!("locals {{\n{body}}}\nresource \"t\" \"n\" {{\n{body}  b {{\n{body}  }}\n}}\n");
+        let id = SourceId(0);
+        let (_, faults) = parse_native(id, &text);
+        prop_assume!(!faults.has_errors());
+        let yaml = convert(From::Native, id, &text);
+        prop_assert!(yaml.is_ok(), "{text}\n{yaml:?}");
+    }
 }
