@@ -220,9 +220,16 @@ impl Cluster {
             Handled::Typed(kind) => kind,
             Handled::Manifest => return manifest::goal(attributes),
         };
+        let said = |name: &str| attributes.get(name).and_then(Value::as_bool) == Some(true);
         match kind.resource.kind.as_str() {
-            "Deployment" if wants("wait_for_rollout") => Goal::Rollout,
+            "Deployment" | "StatefulSet" | "DaemonSet" if wants("wait_for_rollout") => Goal::Rollout,
+            "Job" if wants("wait_for_completion") => Goal::Complete,
             "Namespace" => Goal::Active,
+            "Ingress" if said("wait_for_load_balancer") => Goal::LoadBalancer,
+            "PersistentVolumeClaim" if wants("wait_until_bound") => Goal::Bound,
+            "Secret" if wants("wait_for_service_account_token") && is_account_token(attributes) => {
+                Goal::Token
+            }
             "Service" if wants("wait_for_load_balancer") && is_load_balancer(attributes) => {
                 Goal::LoadBalancer
             }
@@ -252,6 +259,9 @@ impl Cluster {
                 Progress::Failed(why) => return Err(self.unconverged(target, &live, goal, &why).await),
                 Progress::Waiting(what) => what,
             };
+            if *goal == Goal::Bound && self.waits_for_consumer(&live).await? {
+                return Ok(live);
+            }
             if let Some(trouble) = self.trouble(goal, target, &live).await {
                 if trouble.hopeless {
                     return Err(failed_rollout(target, &trouble.text));
@@ -290,9 +300,27 @@ impl Cluster {
         Ok(())
     }
 
+    /// Whether a claim gets its volume only when a pod uses it: to wait for that would be to wait for what comes
+    /// after us.
+    async fn waits_for_consumer(&self, claim: &Json) -> Result<bool, ProviderError> {
+        let class = text_at(claim, "/spec/storageClassName");
+        if class.is_empty() {
+            return Ok(false);
+        }
+        let resource = Resource::new("storage.k8s.io", "v1", "StorageClass", "storageclasses", false);
+        let target = Target { resource, namespace: None, name: class.into() };
+        let class = match self.client.get(&target).await {
+            Ok(class) => class,
+            // Who may write claims may not always read classes; then the claim is stored, and that is all we know.
+            Err(error) if error.kind == ErrorKind::Denied => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        Ok(class.is_some_and(|c| text_at(&c, "/volumeBindingMode") == "WaitForFirstConsumer"))
+    }
+
     /// What pods say while a rollout goes on.
     async fn trouble(&self, goal: &Goal, target: &Target, live: &Json) -> Option<wait::Trouble> {
-        let rollout = matches!(goal, Goal::Rollout | Goal::Shows { rollout: true, .. });
+        let rollout = matches!(goal, Goal::Rollout | Goal::Complete | Goal::Shows { rollout: true, .. });
         // Before the change is taken up the pods are those of the change before.
         let begun = rollout && !live["status"].is_null() && wait::is_observed(live);
         if begun { wait::pods(&self.client, target, live).await } else { None }
@@ -389,6 +417,10 @@ fn same_but_version(read: &Value, prior: &Value) -> bool {
         Some(bare.with_attr("metadata", list).with_attr("object", Value::NULL))
     };
     still(read).is_some_and(|read| Some(read) == still(prior))
+}
+
+fn is_account_token(attributes: &Value) -> bool {
+    attributes.str_attr("type") == Some("kubernetes.io/service-account-token")
 }
 
 fn is_load_balancer(attributes: &Value) -> bool {

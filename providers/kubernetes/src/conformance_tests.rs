@@ -5,8 +5,16 @@ use crate::{Catalog, KubernetesProvider, Settings, schema};
 use groma_provider::Provider;
 use groma_types::schema::{Presence, Relation};
 use groma_types::{Type, Value};
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Namespace, PersistentVolumeClaim, Secret, Service, ServiceAccount,
+};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use k8s_openapi::api::storage::v1::StorageClass;
 use serde_json::Value as Json;
 
 /// A value with everything set.
@@ -26,11 +34,15 @@ fn full_field(field: &Field) -> Value {
         Shape::Quantity => text("1Gi"),
         // Base64 of one byte, for binary data.
         Shape::TextMap => Value::map(Type::String, [("k", text("AQ=="))]),
+        Shape::Base64Map => Value::map(Type::String, [("t", text("words"))]),
+        Shape::BinaryMap => Value::map(Type::String, [("b", text("//4="))]),
         Shape::QuantityMap => Value::map(Type::String, [("cpu", text("1"))]),
         Shape::TextList => Value::list(Type::String, vec![text("a"), text("b")]),
         Shape::TextSet => Value::set(Type::String, vec![text("a"), text("b")]),
+        Shape::IntList => Value::list(Type::Number, vec![Value::number(1_i64)]),
         Shape::IntSet => Value::set(Type::Number, vec![Value::number(1_i64)]),
         Shape::One(inner) | Shape::Many(inner, _) => Value::list(inner.ty.clone(), vec![full(inner)]),
+        Shape::Group(inner, _) => Value::set(inner.ty.clone(), vec![full(inner)]),
     }
 }
 
@@ -73,6 +85,22 @@ fn every_field_is_one_of_the_api() {
     through::<Service>("kubernetes_service");
     through::<Namespace>("kubernetes_namespace");
     through::<ConfigMap>("kubernetes_config_map");
+    through::<DaemonSet>("kubernetes_daemonset");
+    through::<StatefulSet>("kubernetes_stateful_set");
+    through::<HorizontalPodAutoscaler>("kubernetes_horizontal_pod_autoscaler_v2");
+    through::<CronJob>("kubernetes_cron_job_v1");
+    through::<Job>("kubernetes_job");
+    through::<PersistentVolumeClaim>("kubernetes_persistent_volume_claim");
+    through::<Secret>("kubernetes_secret");
+    through::<ServiceAccount>("kubernetes_service_account");
+    through::<Ingress>("kubernetes_ingress_v1");
+    through::<NetworkPolicy>("kubernetes_network_policy");
+    through::<PodDisruptionBudget>("kubernetes_pod_disruption_budget_v1");
+    through::<ClusterRole>("kubernetes_cluster_role");
+    through::<ClusterRoleBinding>("kubernetes_cluster_role_binding");
+    through::<Role>("kubernetes_role");
+    through::<RoleBinding>("kubernetes_role_binding");
+    through::<StorageClass>("kubernetes_storage_class");
 }
 
 #[test]
@@ -82,7 +110,7 @@ fn every_attribute_is_documented() {
         for field in &fields.list {
             let at = format!("{at}.{}", field.name);
             assert!(field.doc.ends_with('.'), "{at}");
-            if let Shape::One(inner) | Shape::Many(inner, _) = &field.shape {
+            if let Shape::One(inner) | Shape::Many(inner, _) | Shape::Group(inner, _) = &field.shape {
                 documented(inner, &at);
             }
         }
@@ -116,15 +144,44 @@ fn the_schema_says_what_the_engine_infers_from() {
     assert_eq!(
         kinds,
         [
+            "kubernetes_cluster_role",
+            "kubernetes_cluster_role_binding",
+            "kubernetes_cluster_role_binding_v1",
+            "kubernetes_cluster_role_v1",
             "kubernetes_config_map",
             "kubernetes_config_map_v1",
+            "kubernetes_cron_job",
+            "kubernetes_cron_job_v1",
+            "kubernetes_daemon_set_v1",
+            "kubernetes_daemonset",
             "kubernetes_deployment",
             "kubernetes_deployment_v1",
+            "kubernetes_horizontal_pod_autoscaler_v2",
+            "kubernetes_ingress_v1",
+            "kubernetes_job",
+            "kubernetes_job_v1",
             "kubernetes_manifest",
             "kubernetes_namespace",
             "kubernetes_namespace_v1",
+            "kubernetes_network_policy",
+            "kubernetes_network_policy_v1",
+            "kubernetes_persistent_volume_claim",
+            "kubernetes_persistent_volume_claim_v1",
+            "kubernetes_pod_disruption_budget_v1",
+            "kubernetes_role",
+            "kubernetes_role_binding",
+            "kubernetes_role_binding_v1",
+            "kubernetes_role_v1",
+            "kubernetes_secret",
+            "kubernetes_secret_v1",
             "kubernetes_service",
+            "kubernetes_service_account",
+            "kubernetes_service_account_v1",
             "kubernetes_service_v1",
+            "kubernetes_stateful_set",
+            "kubernetes_stateful_set_v1",
+            "kubernetes_storage_class",
+            "kubernetes_storage_class_v1",
         ]
     );
     let service = &schema.resources["kubernetes_service"];

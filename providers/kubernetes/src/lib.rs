@@ -109,10 +109,18 @@ fn kind_schema(name: &str, kind: &Kind) -> KindSchema {
     schema.lists = true;
     let second = Duration::from_secs(1);
     schema.typical = Timeouts::all(second);
+    schema.timeouts = Timeouts::minutes(5, 5, 5);
     match kind.resource.kind.as_str() {
-        "Deployment" => {
+        "Deployment" | "StatefulSet" | "DaemonSet" => {
+            schema.timeouts = Timeouts::minutes(10, 10, 10);
             schema.typical =
                 Timeouts { create: second * 40, update: second * 30, delete: second * 10, read: second };
+            schema = schema.relation(Relation::NeedsCapacity);
+        }
+        // Terraform's minute is too short for most.
+        "Job" => {
+            schema.timeouts = Timeouts::minutes(10, 10, 5);
+            schema.typical.create = second * 60;
             schema = schema.relation(Relation::NeedsCapacity);
         }
         "Service" => {
@@ -120,11 +128,15 @@ fn kind_schema(name: &str, kind: &Kind) -> KindSchema {
             schema.timeouts = Timeouts::minutes(10, 10, 15);
             schema = schema.relation(Relation::ExternalEffect { when });
         }
+        "Ingress" => {
+            schema.timeouts = Timeouts::minutes(20, 20, 20);
+            schema = schema.relation(Relation::ExternalEffect { when: None });
+        }
         "Namespace" => {
             schema.timeouts = Timeouts::minutes(5, 5, 15);
             schema.typical.delete = second * 10;
         }
-        _ => schema.timeouts = Timeouts::minutes(5, 5, 5),
+        _ => {}
     }
     schema
 }

@@ -9,8 +9,10 @@
 //! the same as ours is given back in our words.
 
 use crate::quantity::same_quantity;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use groma_types::json::to_json;
-use groma_types::schema::{Attribute, Block, ChangesWith, NestedBlock, Presence};
+use groma_types::schema::{Attribute, Block, ChangesWith, NestedBlock, Nesting, Presence};
 use groma_types::{AttrPath, Number, ObjectType, Type, Value, ValueKind};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
@@ -35,14 +37,21 @@ pub(crate) enum Shape {
     Quantity,
     /// Keys are the user's, on both sides alike.
     TextMap,
+    /// Text here, base64 there.
+    Base64Map,
+    /// Base64 on both sides, beside a [`Shape::Base64Map`] of the same API field: what is not text.
+    BinaryMap,
     QuantityMap,
     TextList,
     TextSet,
+    IntList,
     IntSet,
     /// A list with at most one element here, an object there.
     One(Arc<Fields>),
     /// A list of objects on both sides, merged by these API keys; without keys it is owned as a whole.
     Many(Arc<Fields>, &'static [&'static str]),
+    /// A set of objects here, a list there, merged by these API keys.
+    Group(Arc<Fields>, &'static [&'static str]),
 }
 
 #[derive(Clone, Debug)]
@@ -132,6 +141,12 @@ pub(crate) fn quantity(name: &'static str, doc: &'static str) -> Field {
 pub(crate) fn text_map(name: &'static str, doc: &'static str) -> Field {
     field(name, Shape::TextMap, doc)
 }
+pub(crate) fn base64_map(name: &'static str, doc: &'static str) -> Field {
+    field(name, Shape::Base64Map, doc)
+}
+pub(crate) fn binary_map(name: &'static str, doc: &'static str) -> Field {
+    field(name, Shape::BinaryMap, doc)
+}
 pub(crate) fn quantity_map(name: &'static str, doc: &'static str) -> Field {
     field(name, Shape::QuantityMap, doc)
 }
@@ -140,6 +155,9 @@ pub(crate) fn text_list(name: &'static str, doc: &'static str) -> Field {
 }
 pub(crate) fn text_set(name: &'static str, doc: &'static str) -> Field {
     field(name, Shape::TextSet, doc)
+}
+pub(crate) fn int_list(name: &'static str, doc: &'static str) -> Field {
+    field(name, Shape::IntList, doc)
 }
 pub(crate) fn int_set(name: &'static str, doc: &'static str) -> Field {
     field(name, Shape::IntSet, doc)
@@ -150,6 +168,11 @@ pub(crate) fn one(name: &'static str, doc: &'static str, list: Vec<Field>) -> Fi
 /// A list of objects that the API owns as a whole.
 pub(crate) fn many(name: &'static str, doc: &'static str, list: Vec<Field>) -> Field {
     field(name, Shape::Many(Fields::new(doc, list), &[]), doc)
+}
+
+/// A set of objects, merged by keys.
+pub(crate) fn group(name: &'static str, doc: &'static str, list: Vec<Field>) -> Field {
+    field(name, Shape::Group(Fields::new(doc, list), &[]), doc)
 }
 
 impl Field {
@@ -183,6 +206,10 @@ impl Field {
         self.replaces = true;
         self
     }
+    pub(crate) fn sensitive(mut self) -> Field {
+        self.sensitive = true;
+        self
+    }
     pub(crate) fn volatile(mut self) -> Field {
         self.volatile = true;
         self
@@ -199,10 +226,10 @@ impl Field {
         self.whole = true;
         self
     }
-    /// Merges a list of objects by these API keys.
+    /// Merges a list or set of objects by these API keys.
     pub(crate) fn keyed(mut self, keys: &'static [&'static str]) -> Field {
-        if let Shape::Many(fields, _) = self.shape {
-            self.shape = Shape::Many(fields, keys);
+        if let Shape::Many(_, merged) | Shape::Group(_, merged) = &mut self.shape {
+            *merged = keys;
         }
         self
     }
@@ -212,16 +239,21 @@ impl Field {
             Shape::Text | Shape::IntText | Shape::IntOrText | Shape::Octal | Shape::Quantity => Type::String,
             Shape::Bool => Type::Bool,
             Shape::Int => Type::Number,
-            Shape::TextMap | Shape::QuantityMap => Type::map(Type::String),
+            Shape::TextMap | Shape::Base64Map | Shape::BinaryMap | Shape::QuantityMap => {
+                Type::map(Type::String)
+            }
             Shape::TextList => Type::list(Type::String),
             Shape::TextSet => Type::set(Type::String),
+            Shape::IntList => Type::list(Type::Number),
             Shape::IntSet => Type::set(Type::Number),
             Shape::One(fields) | Shape::Many(fields, _) => Type::list(fields.ty.clone()),
+            Shape::Group(fields, _) => Type::set(fields.ty.clone()),
         }
     }
 
     fn is_block(&self) -> bool {
-        self.presence != Presence::Computed && matches!(self.shape, Shape::One(_) | Shape::Many(..))
+        self.presence != Presence::Computed
+            && matches!(self.shape, Shape::One(_) | Shape::Many(..) | Shape::Group(..))
     }
 
     pub(crate) fn is_computed(&self) -> bool {
@@ -232,6 +264,7 @@ impl Field {
     pub(crate) fn absent(&self) -> Value {
         match &self.shape {
             Shape::One(fields) | Shape::Many(fields, _) => Value::list(fields.ty.clone(), Vec::new()),
+            Shape::Group(fields, _) => Value::set(fields.ty.clone(), Vec::new()),
             _ => Value::null(self.ty()),
         }
     }
@@ -250,7 +283,8 @@ impl Field {
     }
 
     fn nested(&self, fields: &Fields, max: Option<usize>) -> NestedBlock {
-        let mut nested = NestedBlock::one(fields.block());
+        let nesting = if matches!(self.shape, Shape::Group(..)) { Nesting::Set } else { Nesting::List };
+        let mut nested = NestedBlock::new(nesting, fields.block());
         nested.max = max;
         nested.min = usize::from(self.presence == Presence::Required);
         nested.computed = self.is_computed();
@@ -274,7 +308,7 @@ impl Fields {
                 Shape::One(fields) if field.is_block() => {
                     block.block(field.name, field.nested(fields, Some(1)))
                 }
-                Shape::Many(fields, _) if field.is_block() => {
+                Shape::Many(fields, _) | Shape::Group(fields, _) if field.is_block() => {
                     block.block(field.name, field.nested(fields, None))
                 }
                 _ => block.attr(field.name, field.attribute()),
@@ -298,8 +332,11 @@ impl Fields {
             let Some(value) = planned.get(field.name).filter(|_| ours && !field.api.is_empty()) else {
                 continue;
             };
-            if let Some(json) = field.encode(value, written) {
-                out.insert(field.api.clone(), json);
+            match (field.encode(value, written), out.get_mut(&field.api)) {
+                // Two attributes may feed one field of the API: texts and binary data of a secret.
+                (Some(Json::Object(more)), Some(Json::Object(object))) => object.extend(more),
+                (Some(json), _) => drop(out.insert(field.api.clone(), json)),
+                (None, _) => {}
             }
         }
         out
@@ -344,7 +381,7 @@ impl Fields {
                     path = path.index(0);
                     Some(inner)
                 }
-                Shape::Many(inner, _) => {
+                Shape::Many(inner, _) | Shape::Group(inner, _) => {
                     let index = steps.peek().and_then(|s| s.parse().ok());
                     if let Some(index) = index {
                         steps.next();
@@ -357,6 +394,23 @@ impl Fields {
         }
         (!path.0.is_empty()).then_some(path)
     }
+}
+
+/// Blocks that say something although nothing is in them: all pods, a folder.
+const MEANT_EMPTY: &[&str] = &["empty_dir", "namespace_selector", "pod_selector"];
+
+/// The entries of base64 that are text, decoded; or those that are not, as they are.
+fn texts_of(live: &Json, wanted: bool) -> Json {
+    let entries = live.as_object().into_iter().flatten();
+    let part = entries.filter_map(|(key, value)| {
+        let text = BASE64.decode(value.as_str()?).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        match text {
+            Some(text) if wanted => Some((key.clone(), text.into())),
+            None if !wanted => Some((key.clone(), value.clone())),
+            _ => None,
+        }
+    });
+    Json::Object(part.collect())
 }
 
 /// Cuts `a.b[0].c[x.y]` into `a`, `b`, `0`, `c`, `x.y`.
@@ -436,9 +490,16 @@ impl Field {
                 let encode = |(i, v)| Json::Object(fields.to_api(v, written.and_then(|w| w.at(i))));
                 items.map(encode).collect()
             }
-            Shape::TextMap | Shape::QuantityMap => {
+            Shape::Group(fields, _) => {
+                value.as_seq()?.iter().map(|v| Json::Object(fields.to_api(v, Some(v)))).collect()
+            }
+            Shape::TextMap | Shape::BinaryMap | Shape::QuantityMap => {
                 let entries = value.as_map()?.iter().filter(|(_, v)| !v.is_null());
                 Json::Object(entries.map(|(k, v)| (k.to_string(), to_json(v))).collect())
+            }
+            Shape::Base64Map => {
+                let texts = value.as_map()?.iter().filter_map(|(k, v)| Some((k, v.as_str()?)));
+                Json::Object(texts.map(|(k, text)| (k.to_string(), BASE64.encode(text).into())).collect())
             }
             Shape::Text
             | Shape::Bool
@@ -446,6 +507,7 @@ impl Field {
             | Shape::Quantity
             | Shape::TextList
             | Shape::TextSet
+            | Shape::IntList
             | Shape::IntSet => to_json(value),
         })
     }
@@ -489,21 +551,28 @@ impl Field {
             Shape::Int => number_of(live),
             Shape::TextMap if self.whole => decode_map(live, None, self.name),
             Shape::TextMap => decode_map(live, guide, self.name),
+            Shape::Base64Map => decode_map(&texts_of(live, true), guide, self.name),
+            Shape::BinaryMap if guide.is_none() => decode_map(&texts_of(live, false), None, self.name),
+            Shape::BinaryMap => decode_map(live, guide, self.name),
             Shape::QuantityMap => keep_spelling(&decode_map(live, guide, self.name), guide),
             Shape::TextList => Value::list(Type::String, items().iter().map(text_of).collect()),
             Shape::TextSet => Value::set(Type::String, items().iter().map(text_of).collect()),
+            Shape::IntList => Value::list(Type::Number, items().iter().map(number_of).collect()),
             Shape::IntSet => Value::set(Type::Number, items().iter().map(number_of).collect()),
             Shape::One(fields) => {
                 let inner = guide.and_then(|g| g.at(0));
                 let untold = live.as_object().is_some_and(Map::is_empty) && inner.is_none();
                 // An empty object that nobody wrote says nothing, but for the few where presence is the message.
-                if untold && self.presence != Presence::Computed && self.name != "empty_dir" {
+                if untold && self.presence != Presence::Computed && !MEANT_EMPTY.contains(&self.name) {
                     return self.absent();
                 }
                 Value::list(fields.ty.clone(), vec![fields.read_api(live, inner)])
             }
             Shape::Many(fields, keys) => {
                 Value::list(fields.ty.clone(), decode_items(fields, keys, items(), guide))
+            }
+            Shape::Group(fields, keys) => {
+                Value::set(fields.ty.clone(), decode_items(fields, keys, items(), guide))
             }
         }
     }
@@ -592,7 +661,7 @@ fn keep_spelling(read: &Value, guide: Option<&Value>) -> Value {
 /// Keys of labels and annotations that controllers of Kubernetes write.
 pub(crate) fn is_internal_key(key: &str) -> bool {
     let Some((host, _)) = key.split_once('/') else {
-        return key == "deprecated.daemonset.template.generation";
+        return matches!(key, "deprecated.daemonset.template.generation" | "controller-uid" | "job-name");
     };
     let theirs = host == "kubernetes.io" || host.ends_with(".kubernetes.io");
     theirs && host != "app.kubernetes.io" && host != "service.beta.kubernetes.io"

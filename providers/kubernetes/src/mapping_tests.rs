@@ -15,6 +15,10 @@ pub(crate) fn filled(fields: &Fields, json: &Json) -> Value {
                 let items = blocks.as_array().cloned().unwrap_or_else(|| vec![blocks.clone()]);
                 Value::list(inner.ty.clone(), items.iter().map(|j| filled(inner, j)).collect())
             }
+            (Some(blocks), Shape::Group(inner, _)) => {
+                let items = blocks.as_array().cloned().unwrap_or_else(|| vec![blocks.clone()]);
+                Value::set(inner.ty.clone(), items.iter().map(|j| filled(inner, j)).collect())
+            }
             (Some(plain), _) => convert(&from_json(plain), &field.ty()).unwrap(),
         };
         (field.name, value)

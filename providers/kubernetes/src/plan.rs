@@ -2,6 +2,7 @@
 //! values replace an object.
 
 use crate::mapping::is_empty;
+use crate::quantity::is_less;
 use crate::{Catalog, manifest};
 use groma_provider::{PlanInput, PlanOutput, ProviderError};
 use groma_types::{AttrPath, Type, Value};
@@ -23,7 +24,8 @@ pub(crate) fn plan(catalog: &Catalog, name: &str, input: PlanInput<'_>) -> Resul
     let mut requires_replace = Vec::new();
     if let Some(prior) = input.prior {
         match kind.resource.kind.as_str() {
-            "ConfigMap" => requires_replace = frozen_data(&planned, prior),
+            "ConfigMap" | "Secret" => requires_replace = frozen_data(&planned, prior),
+            "PersistentVolumeClaim" => requires_replace = shrunk(&planned, prior),
             "Service" => planned = service(planned, prior, input.config),
             _ => {}
         }
@@ -74,6 +76,21 @@ fn frozen_data(planned: &Value, prior: &Value) -> Vec<AttrPath> {
     };
     let names = ["binary_data", "data", "immutable"];
     names.iter().filter(|n| changed(n)).map(|n| AttrPath::root().attr(n)).collect()
+}
+
+/// A volume grows in place; a smaller one is another.
+fn shrunk(planned: &Value, prior: &Value) -> Vec<AttrPath> {
+    let size = |v: &Value| {
+        let resources = block(block(v, "spec")?, "resources")?;
+        resources.get("requests")?.str_attr("storage").map(String::from)
+    };
+    match (size(planned), size(prior)) {
+        (Some(new), Some(old)) if is_less(&new, &old) => {
+            let at = AttrPath::root().attr("spec").index(0).attr("resources").index(0).attr("requests");
+            vec![at]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Arguments of a service that the API fills in by its type.

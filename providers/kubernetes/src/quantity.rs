@@ -47,6 +47,11 @@ pub(crate) fn same_quantity(a: &str, b: &str) -> bool {
     a == b || matches!((nanos(a), nanos(b)), (Some(a), Some(b)) if a == b)
 }
 
+/// Whether the first quantity is less than the second; false where one is none.
+pub(crate) fn is_less(a: &str, b: &str) -> bool {
+    matches!((nanos(a), nanos(b)), (Some(a), Some(b)) if a < b)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +81,15 @@ mod tests {
             ("0", "0Mi", true),
         ] {
             assert_eq!(same_quantity(a, b), same, "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn quantities_have_an_order() {
+        for (a, b, less) in
+            [("1Gi", "2Gi", true), ("1024Mi", "1Gi", false), ("1G", "1Gi", true), ("2", "lots", false)]
+        {
+            assert_eq!(is_less(a, b), less, "{a} and {b}");
         }
     }
 }

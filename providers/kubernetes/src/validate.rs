@@ -11,7 +11,7 @@ pub(crate) fn typed(kind: &Kind, config: &Value) -> Vec<Problem> {
     if let Some(values) = config.lookup(&metadata) {
         names(kind, values, &metadata, &mut problems);
     }
-    if kind.resource.kind == "Deployment" {
+    if matches!(kind.resource.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet") {
         selector(config, &mut problems);
     }
     problems
@@ -30,6 +30,15 @@ fn names(kind: &Kind, metadata: &Value, at: &AttrPath, out: &mut Vec<Problem>) {
     if !absent("name") && !absent("generate_name") {
         let text = "`name` and `generate_name` exclude each other".into();
         out.push(problem(at.attr("generate_name"), text, ""));
+    }
+    // Roles and bindings are named as parts of paths: `system:node`.
+    if kind.resource.group == "rbac.authorization.k8s.io" {
+        let bad = |t: &&str| matches!(*t, "." | "..") || t.contains(['/', '%']);
+        if let Some(text) = metadata.str_attr("name").filter(bad) {
+            let message = format!("`{text}` is not a name of a role or binding");
+            out.push(problem(at.attr("name"), message, "leave out `/` and `%`"));
+        }
+        return;
     }
     // Namespaces and services are parts of host names, others may hold dots.
     let (dots, most) = match kind.resource.kind.as_str() {
@@ -53,7 +62,7 @@ fn is_name(text: &str, dots: bool, most: usize) -> bool {
     text.len() <= most && if dots { text.split('.').all(label) } else { label(text) }
 }
 
-/// A deployment must select the pods that it makes.
+/// A workload must select the pods that it makes.
 fn selector(config: &Value, out: &mut Vec<Problem>) {
     let spec = AttrPath::root().attr("spec").index(0);
     let at = spec.attr("selector").index(0).attr("match_labels");

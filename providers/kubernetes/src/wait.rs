@@ -19,6 +19,12 @@ pub(crate) enum Goal {
     LoadBalancer,
     /// A namespace is active.
     Active,
+    /// A job is done.
+    Complete,
+    /// A claim has its volume.
+    Bound,
+    /// The token of a service account is in its secret.
+    Token,
     /// Conditions (type, status) and fields (path, wanted) of a manifest, and perhaps a rollout.
     Shows { conditions: Vec<(String, String)>, fields: Vec<(String, String)>, rollout: bool },
 }
@@ -44,6 +50,14 @@ pub(crate) fn look(goal: &Goal, live: &Json) -> Progress {
                 Progress::Waiting(format!("namespace is {}", if phase.is_empty() { "new" } else { phase }))
             }
         },
+        Goal::Complete => complete(live),
+        Goal::Bound => match text_at(live, "/status/phase") {
+            "Bound" => Progress::Done,
+            "Lost" => Progress::Failed("the volume of the claim is lost".into()),
+            _ => Progress::Waiting("a volume for the claim".into()),
+        },
+        Goal::Token if live.pointer("/data/token").is_some() => Progress::Done,
+        Goal::Token => Progress::Waiting("the token of the service account".into()),
         Goal::Shows { conditions, fields, rollout: wanted } => {
             let first = if *wanted { rollout(live) } else { Progress::Done };
             if first == Progress::Done { shows(conditions, fields, live) } else { first }
@@ -121,6 +135,22 @@ fn stateful_set(live: &Json) -> Progress {
         return Progress::Waiting(format!("{} of {wanted} replicas ready", ready.min(updated)));
     }
     Progress::Done
+}
+
+fn complete(live: &Json) -> Progress {
+    let holds = |name: &str| condition(live, name).filter(|c| c["status"] == "True");
+    if let Some(failed) = holds("Failed") {
+        return Progress::Failed(format!(
+            "{}{}",
+            text_at(failed, "/reason"),
+            after_colon(text_at(failed, "/message"))
+        ));
+    }
+    if holds("Complete").is_some() || live["spec"]["suspend"] == true {
+        return Progress::Done;
+    }
+    let wanted = live["spec"]["completions"].as_i64().unwrap_or(1);
+    Progress::Waiting(format!("{} of {wanted} pods to succeed", count(live, "/status/succeeded")))
 }
 
 fn load_balancer(live: &Json) -> Progress {

@@ -1,7 +1,7 @@
-//! `kubernetes_namespace` and `kubernetes_config_map`.
+//! Namespaces, config maps, secrets and service accounts.
 
 use super::{Kind, Resource, metadata};
-use crate::mapping::{Fields, boolean, text_map};
+use crate::mapping::{Fields, base64_map, binary_map, boolean, group, text, text_map};
 
 pub(crate) fn namespace() -> Kind {
     Kind {
@@ -33,6 +33,48 @@ pub(crate) fn config_map() -> Kind {
                 text_map("binary_data", "Data that is not text, in base64."),
                 text_map("data", "Texts by their key."),
                 boolean("immutable", "Whether the data can't change any more."),
+            ],
+        ),
+    }
+}
+
+pub(crate) fn secret() -> Kind {
+    Kind {
+        names: &["kubernetes_secret", "kubernetes_secret_v1"],
+        resource: Resource::new("", "v1", "Secret", "secrets", true),
+        fields: Fields::new(
+            "A Secret: data that pods read and others should not.",
+            vec![
+                binary_map("binary_data", "Data that is not text, in base64.").api("data").sensitive(),
+                base64_map("data", "Texts by their key.").or_computed().sensitive(),
+                boolean("immutable", "Whether the data can't change any more."),
+                metadata(true),
+                text("type", "Kind of the data.").default("Opaque").replaces(),
+                boolean("wait_for_service_account_token", "Wait until the token of an account is there.")
+                    .default(true)
+                    .local(),
+            ],
+        ),
+    }
+}
+
+pub(crate) fn service_account() -> Kind {
+    let name = || vec![text("name", "Name of the secret.")];
+    Kind {
+        names: &["kubernetes_service_account", "kubernetes_service_account_v1"],
+        resource: Resource::new("", "v1", "ServiceAccount", "serviceaccounts", true),
+        fields: Fields::new(
+            "A service account: who pods are in the cluster.",
+            vec![
+                boolean("automount_service_account_token", "Mount the account's token.").default(true),
+                text("default_secret_name", "Always empty since Kubernetes 1.24.").computed().local(),
+                group("image_pull_secret", "Secrets for pulling images.", name())
+                    .api("imagePullSecrets")
+                    .keyed(&["name"]),
+                metadata(true),
+                group("secret", "Secrets that pods of the account may use.", name())
+                    .api("secrets")
+                    .keyed(&["name"]),
             ],
         ),
     }

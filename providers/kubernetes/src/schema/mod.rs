@@ -1,11 +1,17 @@
 //! The kinds as tables: one module for each part of the API.
 
 pub(crate) mod affinity;
+pub(crate) mod apps;
+pub(crate) mod batch;
 pub(crate) mod container;
 pub(crate) mod core;
 pub(crate) mod deployment;
+pub(crate) mod networking;
 pub(crate) mod pod;
+pub(crate) mod policy;
+pub(crate) mod rbac;
 pub(crate) mod service;
+pub(crate) mod storage;
 pub(crate) mod volume;
 
 use crate::mapping::{Field, Fields, Shape, int, many, one, text, text_list, text_map};
@@ -65,11 +71,41 @@ impl Resource {
 
 /// All typed kinds.
 pub(crate) fn kinds() -> Vec<Kind> {
-    vec![deployment::kind(), service::kind(), core::namespace(), core::config_map()]
+    vec![
+        apps::daemon_set(),
+        apps::stateful_set(),
+        batch::cron_job(),
+        batch::job(),
+        core::config_map(),
+        core::namespace(),
+        core::secret(),
+        core::service_account(),
+        deployment::kind(),
+        networking::ingress(),
+        networking::network_policy(),
+        policy::autoscaler(),
+        policy::disruption_budget(),
+        rbac::cluster_role(),
+        rbac::cluster_role_binding(),
+        rbac::role(),
+        rbac::role_binding(),
+        service::kind(),
+        storage::persistent_volume_claim(),
+        storage::storage_class(),
+    ]
 }
 
 /// Kinds of the API that are data sources as well.
-pub(crate) const READABLE: &[&str] = &["ConfigMap", "Namespace", "Service"];
+pub(crate) const READABLE: &[&str] = &[
+    "ConfigMap",
+    "Ingress",
+    "Namespace",
+    "PersistentVolumeClaim",
+    "Secret",
+    "Service",
+    "ServiceAccount",
+    "StorageClass",
+];
 
 /// The data source of a kind: named by its metadata, all else computed.
 pub(crate) fn as_data(kind: &Kind) -> Kind {

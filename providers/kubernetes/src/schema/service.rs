@@ -72,14 +72,15 @@ fn affinity() -> Vec<Field> {
     vec![one("client_ip", "Affinity by the client's address.", client).api("clientIP").or_computed()]
 }
 
-fn status() -> Field {
+/// The addresses of a load balancer.
+pub(crate) fn status() -> Field {
     let ingress = vec![
         text("hostname", "Name of the load balancer.").computed(),
         text("ip", "Address of the load balancer.").computed(),
     ];
     let balancer = vec![many("ingress", "Addresses of the load balancer.", ingress).computed()];
     let status = vec![one("load_balancer", "State of the load balancer.", balancer).computed()];
-    one("status", "What the cluster says of the Service.", status)
+    one("status", "What the cluster says of the load balancer.", status)
         .computed()
         .changes_with(&["metadata", "spec"])
 }
