@@ -4,6 +4,7 @@ mod bad_input;
 mod builtin;
 mod interrupts;
 mod kit;
+mod kube_kinds;
 mod module_from_git;
 mod modules;
 mod native;

@@ -691,7 +691,7 @@ impl Verb<'_, '_, '_> {
         let mut new = old.clone();
         let mut finalizers = old["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
         if policy == "Foreground"
-            && kind.group == "apps"
+            && matches!(kind.group, "apps" | "batch")
             && !finalizers.contains(&json!("foregroundDeletion"))
         {
             finalizers.push("foregroundDeletion".into());

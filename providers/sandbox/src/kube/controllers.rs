@@ -55,6 +55,7 @@ fn round(objects: &mut Objects<'_, '_>) -> Option<i64> {
     for set in objects.list(Kind::of("replicasets"), None) {
         scale(objects, &set);
     }
+    super::workloads::round(objects, &nodes, &mut times);
     for pod in objects.list(Kind::of("pods"), None) {
         let lost = pod["spec"]["nodeName"].as_str().is_some_and(|node| !nodes.iter().any(|n| n == node));
         if lost {
@@ -64,12 +65,16 @@ fn round(objects: &mut Objects<'_, '_>) -> Option<i64> {
         }
     }
     for service in objects.list(Kind::of("services"), None) {
-        times.push(settle_service(objects, &service));
+        let wants = service["spec"]["type"] == "LoadBalancer";
+        times.push(settle_balancer(objects, Kind::of("services"), &service, wants));
+    }
+    for ingress in objects.list(Kind::of("ingresses"), None) {
+        times.push(settle_balancer(objects, Kind::of("ingresses"), &ingress, true));
     }
     times.into_iter().flatten().min()
 }
 
-fn is_deleting(object: &Value) -> bool {
+pub(super) fn is_deleting(object: &Value) -> bool {
     !object["metadata"]["deletionTimestamp"].is_null()
 }
 
@@ -110,7 +115,7 @@ fn empty_namespace(objects: &mut Objects<'_, '_>, space: &Value, name: &str) -> 
 }
 
 /// Deletes an object as its owner's end does; true when it is gone at once.
-fn expire(objects: &mut Objects<'_, '_>, kind: Kind, object: &Value) -> bool {
+pub(super) fn expire(objects: &mut Objects<'_, '_>, kind: Kind, object: &Value) -> bool {
     let held = object["metadata"]["finalizers"].as_array().is_some_and(|f| !f.is_empty());
     if !held && kind.resource != "pods" {
         objects.remove(kind, &space_of(object), &name_of(object));
@@ -126,17 +131,26 @@ fn expire(objects: &mut Objects<'_, '_>, kind: Kind, object: &Value) -> bool {
     false
 }
 
+/// Kinds that own others.
+const OWNERS: &[(&str, &str)] = &[
+    ("deployments", "Deployment"),
+    ("replicasets", "ReplicaSet"),
+    ("statefulsets", "StatefulSet"),
+    ("daemonsets", "DaemonSet"),
+    ("jobs", "Job"),
+];
+
 /// Objects whose owner is gone, or waits for them to go, go too.
 fn collect_garbage(objects: &mut Objects<'_, '_>) {
-    let kinds = ["deployments", "replicasets", "pods"].map(Kind::of);
+    let kinds = OWNERS.iter().map(|(resource, _)| Kind::of(resource)).chain([Kind::of("pods")]);
     let all: Vec<(Kind, Value)> =
-        kinds.into_iter().flat_map(|k| objects.list(k, None).into_iter().map(move |o| (k, o))).collect();
+        kinds.flat_map(|k| objects.list(k, None).into_iter().map(move |o| (k, o))).collect();
     for (kind, object) in &all {
         let owners = object["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
         let dead =
             |reference: &Value| match all.iter().find(|(_, o)| o["metadata"]["uid"] == reference["uid"]) {
                 Some((_, owner)) => is_deleting(owner),
-                None => ["Deployment", "ReplicaSet"].iter().any(|k| reference["kind"] == *k),
+                None => OWNERS.iter().any(|(_, kind)| reference["kind"] == *kind),
             };
         if !owners.is_empty() && owners.iter().all(dead) && !(is_deleting(object) && kind.resource == "pods")
         {
@@ -157,7 +171,7 @@ fn collect_garbage(objects: &mut Objects<'_, '_>) {
 }
 
 /// Takes a finalizer off; the last one of an object being deleted takes the object along.
-fn drop_finalizer(objects: &mut Objects<'_, '_>, kind: Kind, object: &Value, finalizer: &str) {
+pub(super) fn drop_finalizer(objects: &mut Objects<'_, '_>, kind: Kind, object: &Value, finalizer: &str) {
     let mut kept = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
     let had = kept.len();
     kept.retain(|f| f != finalizer);
@@ -185,7 +199,7 @@ pub(super) fn orphan(objects: &mut Objects<'_, '_>, owner: &Value) {
     }
 }
 
-fn owned(objects: &Objects<'_, '_>, kind: &str, owner: &Value) -> Vec<Value> {
+pub(super) fn owned(objects: &Objects<'_, '_>, kind: &str, owner: &Value) -> Vec<Value> {
     let uid = &owner["metadata"]["uid"];
     let mut all = objects.list(Kind::of(kind), Some(&space_of(owner)));
     all.retain(|o| {
@@ -407,7 +421,14 @@ fn report(objects: &mut Objects<'_, '_>, deployment: &Value, rollout: &Rollout) 
 }
 
 /// A condition whose times move only when it does.
-fn condition(object: &Value, kind: &str, status: &str, reason: &str, message: &str, now: i64) -> Value {
+pub(super) fn condition(
+    object: &Value,
+    kind: &str,
+    status: &str,
+    reason: &str,
+    message: &str,
+    now: i64,
+) -> Value {
     let old = object["status"]["conditions"].as_array().into_iter().flatten().find(|c| c["type"] == kind);
     let same =
         |names: &[(&str, &str)]| old.filter(|old| names.iter().all(|(name, value)| old[*name] == *value));
@@ -423,11 +444,10 @@ fn condition(object: &Value, kind: &str, status: &str, reason: &str, message: &s
     })
 }
 
-/// A service's load balancer: ordered, there after a minute or so, taken down before the service goes.
-fn settle_service(objects: &mut Objects<'_, '_>, service: &Value) -> Option<i64> {
-    let kind = Kind::of("services");
+/// The load balancer of a service or ingress: ordered, there after a minute or so, taken down before the object goes.
+fn settle_balancer(objects: &mut Objects<'_, '_>, kind: Kind, service: &Value, wants: bool) -> Option<i64> {
     let now = objects.ctx.now;
-    let wants = service["spec"]["type"] == "LoadBalancer" && !is_deleting(service);
+    let wants = wants && !is_deleting(service);
     let finalizers = service["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
     let held = finalizers.iter().any(|f| f == LB_FINALIZER);
     match (wants, held) {
@@ -455,12 +475,11 @@ fn settle_service(objects: &mut Objects<'_, '_>, service: &Value) -> Option<i64>
             });
             None
         }
-        (false, true) => take_down(objects, service, now),
+        (false, true) => take_down(objects, kind, service, now),
     }
 }
 
-fn take_down(objects: &mut Objects<'_, '_>, service: &Value, now: i64) -> Option<i64> {
-    let kind = Kind::of("services");
+fn take_down(objects: &mut Objects<'_, '_>, kind: Kind, service: &Value, now: i64) -> Option<i64> {
     let Some(end) = service["_sim"]["down_at"].as_i64() else {
         let end = now + 15 * SECOND;
         objects.put_if_changed(kind, service, |new| new["_sim"]["down_at"] = end.into());

@@ -19,6 +19,23 @@ pub(super) fn fill(kind: Kind, object: &mut Value, old: Option<&Value>, uid: &st
         "secrets" => secret(object),
         "services" => service(object, old, uid),
         "deployments" => deployment(object),
+        "statefulsets" => stateful_set(object),
+        "daemonsets" => daemon_set(object),
+        "jobs" => job(object),
+        "cronjobs" => cron_job(object),
+        "persistentvolumeclaims" => {
+            default(&mut object["spec"], "volumeMode", "Filesystem".into());
+            if old.is_none() {
+                object["status"] = json!({"phase": "Pending"});
+            }
+        }
+        "storageclasses" => {
+            default(object, "reclaimPolicy", "Delete".into());
+            default(object, "volumeBindingMode", "Immediate".into());
+        }
+        "horizontalpodautoscalers" => default(&mut object["spec"], "minReplicas", json!(1)),
+        "networkpolicies" => network_policy(object),
+        "rolebindings" | "clusterrolebindings" => subjects(object),
         "replicasets" => {
             default(&mut object["spec"], "replicas", json!(1));
             pod_template(&mut object["spec"]["template"]);
@@ -105,6 +122,88 @@ fn deployment(object: &mut Value) {
         default(&mut spec["strategy"]["rollingUpdate"], "maxUnavailable", "25%".into());
     }
     pod_template(&mut spec["template"]);
+}
+
+fn stateful_set(object: &mut Value) {
+    let spec = &mut object["spec"];
+    default(spec, "replicas", json!(1));
+    default(spec, "revisionHistoryLimit", json!(10));
+    default(spec, "podManagementPolicy", "OrderedReady".into());
+    default(&mut spec["updateStrategy"], "type", "RollingUpdate".into());
+    if spec["updateStrategy"]["type"] == "RollingUpdate" {
+        default(&mut spec["updateStrategy"]["rollingUpdate"], "partition", json!(0));
+    }
+    for when in ["whenDeleted", "whenScaled"] {
+        default(&mut spec["persistentVolumeClaimRetentionPolicy"], when, "Retain".into());
+    }
+    for claim in spec["volumeClaimTemplates"].as_array_mut().into_iter().flatten() {
+        claim["apiVersion"] = "v1".into();
+        claim["kind"] = "PersistentVolumeClaim".into();
+        default(&mut claim["spec"], "volumeMode", "Filesystem".into());
+        claim["status"] = json!({"phase": "Pending"});
+    }
+    pod_template(&mut spec["template"]);
+}
+
+fn daemon_set(object: &mut Value) {
+    let spec = &mut object["spec"];
+    default(spec, "revisionHistoryLimit", json!(10));
+    default(&mut spec["updateStrategy"], "type", "RollingUpdate".into());
+    if spec["updateStrategy"]["type"] == "RollingUpdate" {
+        default(&mut spec["updateStrategy"]["rollingUpdate"], "maxSurge", json!(0));
+        default(&mut spec["updateStrategy"]["rollingUpdate"], "maxUnavailable", json!(1));
+    }
+    pod_template(&mut spec["template"]);
+}
+
+fn job(object: &mut Value) {
+    let uid = object["metadata"]["uid"].clone();
+    let name = object["metadata"]["name"].clone();
+    if object["spec"]["manualSelector"] != true && object["spec"]["selector"].is_null() {
+        object["spec"]["selector"] = json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
+        let labels = &mut object["spec"]["template"]["metadata"]["labels"];
+        for (key, value) in [("controller-uid", &uid), ("job-name", &name)] {
+            labels[key] = value.clone();
+            labels[format!("batch.kubernetes.io/{key}")] = value.clone();
+        }
+    }
+    job_spec(&mut object["spec"]);
+    default(&mut object["spec"], "suspend", false.into());
+}
+
+fn job_spec(spec: &mut Value) {
+    default(spec, "completions", json!(1));
+    default(spec, "parallelism", json!(1));
+    default(spec, "backoffLimit", json!(6));
+    default(spec, "completionMode", "NonIndexed".into());
+    pod_template(&mut spec["template"]);
+}
+
+fn cron_job(object: &mut Value) {
+    let spec = &mut object["spec"];
+    default(spec, "concurrencyPolicy", "Allow".into());
+    default(spec, "suspend", false.into());
+    default(spec, "successfulJobsHistoryLimit", json!(3));
+    default(spec, "failedJobsHistoryLimit", json!(1));
+    pod_template(&mut spec["jobTemplate"]["spec"]["template"]);
+}
+
+fn network_policy(object: &mut Value) {
+    for direction in ["ingress", "egress"] {
+        for rule in object["spec"].get_mut(direction).and_then(Value::as_array_mut).into_iter().flatten() {
+            for port in rule.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+                default(port, "protocol", "TCP".into());
+            }
+        }
+    }
+}
+
+fn subjects(object: &mut Value) {
+    for subject in object.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
+        if matches!(subject["kind"].as_str(), Some("User" | "Group")) {
+            default(subject, "apiGroup", "rbac.authorization.k8s.io".into());
+        }
+    }
 }
 
 fn pod_template(template: &mut Value) {
@@ -251,7 +350,19 @@ pub(super) fn check(kind: Kind, new: &Value, old: Option<&Value>) -> Vec<Cause> 
     let mut causes = Vec::new();
     check_meta(kind, new, &mut causes);
     match kind.resource {
-        "deployments" | "replicasets" => check_workload(new, old, &mut causes),
+        "deployments" | "replicasets" | "statefulsets" => check_workload(new, old, &mut causes),
+        "daemonsets" => check_pods_of(new, old, &mut causes),
+        "rolebindings" | "clusterrolebindings" => fixed(new, old, "roleRef", &mut causes),
+        "jobs" => {
+            for field in ["selector", "template", "completions"] {
+                fixed(&new["spec"], old.map(|o| &o["spec"]), field, &mut causes);
+            }
+        }
+        "storageclasses" => {
+            for field in ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"] {
+                fixed(new, old, field, &mut causes);
+            }
+        }
         "pods" => check_pod_spec(&new["spec"], "spec", &mut causes),
         "services" => check_service(new, old, &mut causes),
         "configmaps" | "secrets" => check_data(kind, new, old, &mut causes),
@@ -313,7 +424,23 @@ fn label_value(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
+/// A field that can't be changed once it is there.
+fn fixed(new: &Value, old: Option<&Value>, field: &str, causes: &mut Vec<Cause>) {
+    if old.is_some_and(|old| old[field] != new[field]) {
+        bad(causes, field, &new[field], "field is immutable");
+    }
+}
+
 fn check_workload(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
+    let spec = &new["spec"];
+    if spec["replicas"].as_i64().is_none_or(|n| n < 0) {
+        bad(causes, "spec.replicas", &spec["replicas"], "must be greater than or equal to 0");
+    }
+    check_pods_of(new, old, causes);
+}
+
+/// The selector and the template of a workload.
+fn check_pods_of(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     let spec = &new["spec"];
     let selector = &spec["selector"];
     let labels = &spec["template"]["metadata"]["labels"];
@@ -323,9 +450,6 @@ fn check_workload(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     }
     if wanted.into_iter().flatten().any(|(key, value)| labels[key] != *value) {
         bad(causes, "spec.template.metadata.labels", labels, "`selector` does not match template `labels`");
-    }
-    if spec["replicas"].as_i64().is_none_or(|n| n < 0) {
-        bad(causes, "spec.replicas", &spec["replicas"], "must be greater than or equal to 0");
     }
     if old.is_some_and(|o| o["spec"]["selector"] != *selector) {
         bad(causes, "spec.selector", selector, "field is immutable");

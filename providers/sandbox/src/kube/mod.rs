@@ -13,6 +13,7 @@ mod kinds;
 mod patch;
 mod pods;
 pub(crate) mod watch;
+mod workloads;
 
 use crate::core::{Ctx, Effect, Sandbox};
 use crate::crypto::{spread, uuid};
@@ -119,6 +120,12 @@ fn first_objects(ctx: &mut Ctx<'_>, uid: &str) {
         "spec": {"ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 443}]},
     });
     objects.make(Kind::of("services"), service);
+    // What a new EKS cluster has; it is not the default class.
+    let class = json!({
+        "metadata": {"name": "gp2"}, "provisioner": "kubernetes.io/aws-ebs", "parameters": {"type": "gp2", "fsType": "ext4"},
+        "reclaimPolicy": "Delete", "volumeBindingMode": "WaitForFirstConsumer",
+    });
+    objects.make(Kind::of("storageclasses"), class);
     controllers::reconcile(objects.ctx, uid);
 }
 

@@ -99,7 +99,10 @@ fn running(pod: &Value, node: &str, placed: i64, now: i64) -> (Value, Option<i64
     let started = placed + 10 * SECOND;
     let ready_at = started + 5 * SECOND + patience * SECOND;
     let broken = containers.iter().any(|c| is_broken(c["image"].as_str().unwrap_or_default()));
-    let (up, ready) = (!broken && now >= started, !broken && now >= ready_at);
+    let ended_at = started + 20 * SECOND;
+    let ends = pod["spec"]["restartPolicy"].as_str().is_some_and(|policy| policy != "Always");
+    let ended = ends && !broken && now >= ended_at;
+    let (up, ready) = (!broken && now >= started && !ended, !broken && now >= ready_at && !ended);
     let rows: Vec<Value> = containers.iter().map(|c| container(pod, c, placed, now, up, ready)).collect();
     let since = if ready { ready_at } else { placed };
     let address = spread(&name_of(pod), 60_000);
@@ -119,8 +122,15 @@ fn running(pod: &Value, node: &str, placed: i64, now: i64) -> (Value, Option<i64
         status["podIPs"] = json!([{"ip": ip}]);
         status["podIP"] = ip.into();
     }
-    let steps = if broken { [placed + 3 * SECOND, placed + 13 * SECOND] } else { [started, ready_at] };
-    (status, steps.into_iter().find(|at| *at > now))
+    if ended {
+        let failed = containers.iter().any(|c| c["image"].as_str().unwrap_or_default().contains("failing"));
+        status["phase"] = if failed { "Failed" } else { "Succeeded" }.into();
+        return (status, None);
+    }
+    let mut steps =
+        if broken { vec![placed + 3 * SECOND, placed + 13 * SECOND] } else { vec![started, ready_at] };
+    steps.extend(ends.then_some(ended_at).filter(|_| !broken));
+    (status, steps.into_iter().filter(|at| *at > now).min())
 }
 
 fn container(pod: &Value, container: &Value, placed: i64, now: i64, up: bool, ready: bool) -> Value {
