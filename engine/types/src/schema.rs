@@ -146,6 +146,9 @@ pub enum Relation {
     /// Makes things outside of its host, which its deletion must undo while the host still works;
     /// `when` restricts it to objects where the attribute at this dotted path has this value.
     ExternalEffect { when: Option<(Arc<str>, Arc<str>)> },
+    /// In use by the workloads of its host that agree with it in this dotted path (a claim, by those of its
+    /// namespace): deleted after them, which are then deleted for real.
+    HeldByWorkloads { same: Arc<str> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -132,6 +132,11 @@ fn kind_schema(name: &str, kind: &Kind) -> KindSchema {
             schema.timeouts = Timeouts::minutes(20, 20, 20);
             schema = schema.relation(Relation::ExternalEffect { when: None });
         }
+        "PersistentVolumeClaim" => {
+            schema = schema
+                .relation(Relation::ExternalEffect { when: None })
+                .relation(Relation::HeldByWorkloads { same: "metadata.namespace".into() });
+        }
         "Namespace" => {
             schema.timeouts = Timeouts::minutes(5, 5, 15);
             schema.typical.delete = second * 10;

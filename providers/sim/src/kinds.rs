@@ -54,6 +54,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row { kind: "sim_named", schema: named, seconds: [2, 1, 1], ..ROW },
     Row { kind: "sim_blind", schema: blind, ..ROW },
     Row { kind: "sim_app", hosted: true, schema: app, seconds: [30, 20, 5], ..ROW },
+    Row { kind: "sim_claim", hosted: true, schema: claim, seconds: [5, 1, 5], ..ROW },
     Row { kind: "sim_service", hosted: true, schema: service, seconds: [60, 1, 40], ..ROW },
     Row { kind: "sim_map", hosted: true, schema: map, ..ROW },
     Row { kind: "sim_auth_map", hosted: true, schema: auth_map, ..ROW },
@@ -200,6 +201,7 @@ fn app() -> KindSchema {
         .attr("name", name())
         .attr("image", Attribute::required(Type::String, "What runs; changes in place."))
         .attr("config", text("Configuration; changes in place."))
+        .attr("space", text("Where it runs."))
         .attr("id", id());
     hosted("sim_app", block).key(&["name"]).relation(Relation::NeedsCapacity)
 }
@@ -213,6 +215,17 @@ fn service() -> KindSchema {
         .attr("address", Attribute::computed(Type::String, "Address outside.").changes_with(&["type"]));
     let when = Some(("type".into(), "LoadBalancer".into()));
     hosted("sim_service", block).key(&["name"]).relation(Relation::ExternalEffect { when })
+}
+
+fn claim() -> KindSchema {
+    let block = Block::new("A disk outside of the host, that the workloads of its space hold.")
+        .attr("name", name())
+        .attr("space", Attribute::required(Type::String, "Where it is used.").replaces())
+        .attr("id", id());
+    hosted("sim_claim", block)
+        .key(&["name"])
+        .relation(Relation::ExternalEffect { when: None })
+        .relation(Relation::HeldByWorkloads { same: "space".into() })
 }
 
 fn map() -> KindSchema {

@@ -610,6 +610,10 @@ impl State {
     fn pin(&self, object: &SimObject) -> Option<&SimObject> {
         let name = object.name()?;
         self.objects.values().find(|o| {
+            let space = |o: &SimObject| o.attributes.str_attr("space").map(String::from);
+            if object.kind == "sim_claim" && o.kind == "sim_app" {
+                return o.scope == object.scope && space(o) == space(object);
+            }
             let row = kinds::row(&o.kind).filter(|r| r.pins && o.scope == object.scope);
             let first = row.and_then(|r| r.refs.first());
             first.is_some_and(|&(arg, kind)| kind == object.kind && o.attributes.str_attr(arg) == Some(name))

@@ -399,9 +399,12 @@ impl Building<'_> {
             }
         }
         for (host, hosted) in by_host {
-            for (_, effect) in hosted.iter().filter(|(c, _)| c.external_effect) {
-                for (_, other) in hosted.iter().filter(|(c, _)| !c.external_effect) {
-                    self.edge(effect.clone(), other.clone(), Why::Inferred(Inferred::ExternalEffect));
+            for (change, effect) in hosted.iter().filter(|(c, _)| c.external_effect) {
+                let claim = planner.claim_of(change);
+                for (change, other) in hosted.iter().filter(|(c, _)| !c.external_effect) {
+                    let holds = claim.as_ref().is_some_and(|claim| planner.holds(change, claim));
+                    let (from, to) = if holds { (other, effect) } else { (effect, other) };
+                    self.edge(from.clone(), to.clone(), Why::Inferred(Inferred::ExternalEffect));
                 }
             }
             let dependents = self.dependents.get(host).into_iter().flatten();

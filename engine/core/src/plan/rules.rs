@@ -7,8 +7,18 @@ use crate::plan::planner::{self, Planner, block_of};
 use crate::plan::{Change, ChangeAction, Reason};
 use crate::scope::Place;
 use crate::state::{ObjectId, OnDestroy};
+use groma_types::schema::Relation;
 use groma_types::{Diagnostic, InstanceAddr, Mode, ModuleAddr, ResourceAddr, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Workloads of a host, by the value of an attribute, that hold an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    host: ObjectId,
+    same: Arc<str>,
+    value: String,
+}
 
 impl Planner {
     pub(super) fn rules(&mut self) {
@@ -28,10 +38,16 @@ impl Planner {
             .collect();
         let hosts: BTreeMap<ObjectId, Option<ObjectId>> =
             self.state.objects.values().map(|o| (o.id.clone(), o.host.clone())).collect();
+        let claims = self.claims();
+        let holds = |c: &&Change| claims.iter().any(|claim| self.holds(c, claim));
+        let holders: BTreeSet<InstanceAddr> = match claims.is_empty() {
+            true => BTreeSet::new(),
+            false => self.changes.values().filter(holds).map(|c| c.address.clone()).collect(),
+        };
         for change in self.changes.values_mut() {
             let host = change.object.as_ref().and_then(|id| hosts.get(id)?.clone());
             let host_going = host.as_ref().and_then(|h| going.get(h)).cloned();
-            if change.external_effect {
+            if change.external_effect || holders.contains(&change.address) {
                 change.dropped_with = None;
                 continue;
             }
@@ -42,6 +58,36 @@ impl Planner {
                 change.dropped_with = Some(host);
             }
         }
+    }
+
+    fn claims(&self) -> BTreeSet<Claim> {
+        let going = self.changes.values().filter(|c| c.external_effect && c.action.deletes());
+        going.filter_map(|c| self.claim_of(c)).collect()
+    }
+
+    /// What must be gone before an object can go, if it is held.
+    pub fn claim_of(&self, change: &Change) -> Option<Claim> {
+        let same = self.relations(change).find_map(|r| match r {
+            Relation::HeldByWorkloads { same } => Some(same),
+            _ => None,
+        })?;
+        let host = self.state.objects.get(change.object.as_ref()?)?.host.clone()?;
+        let value = planner::dotted(change.prior.as_ref()?, &same)?;
+        Some(Claim { host, same, value })
+    }
+
+    /// Whether an object may hold what a claim is about.
+    pub fn holds(&self, change: &Change, claim: &Claim) -> bool {
+        let object = change.object.as_ref().and_then(|id| self.state.objects.get(id));
+        object.is_some_and(|o| o.host.as_ref() == Some(&claim.host))
+            && self.relations(change).any(|r| r == Relation::NeedsCapacity)
+            && change.prior.as_ref().and_then(|v| planner::dotted(v, &claim.same)).as_ref()
+                == Some(&claim.value)
+    }
+
+    fn relations(&self, change: &Change) -> impl Iterator<Item = Relation> + use<> {
+        let found = self.schema_of(Mode::Managed, &change.address.resource.kind, &change.provider.name);
+        found.map(|(_, schema)| schema.relations).unwrap_or_default().into_iter()
     }
 
     /// Rule 3 and 6: create_before_destroy is contagious to what an object depends on and to what lives on it.

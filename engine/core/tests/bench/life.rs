@@ -29,6 +29,26 @@ output:
 "#;
 
 #[test]
+fn a_claim_goes_after_the_workloads_that_hold_it_and_before_its_host() {
+    let more = r#"sim_claim:
+    c: { provider: simkube, name: data, space: one }
+  sim_app:
+    holder: { provider: simkube, name: holder, image: v1, space: one }"#;
+    let spec = STACK.replacen("sim_app:", more, 1);
+    let mut bench = Bench::new();
+    bench.apply(&spec).ok();
+    let run = bench.destroy(Some(&spec)).ok();
+    run.in_order(&[
+        "done Delete sim_app.holder",
+        "start Delete sim_claim.c",
+        "done Delete sim_claim.c",
+        "start Delete sim_host.h",
+    ]);
+    assert!(!run.log.iter().any(|l| l.contains("sim_app.a")), "dropped with its host: {:#?}", run.log);
+    assert_eq!(bench.world.contents(), Vec::<String>::new());
+}
+
+#[test]
 fn one_apply_makes_the_host_and_what_lives_on_it() {
     let mut bench = Bench::new();
     let plan = bench.plan(STACK);
