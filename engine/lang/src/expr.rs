@@ -249,6 +249,23 @@ impl Expr {
         Some((chain.reference, chain.rest.into_iter().next()))
     }
 
+    /// If the expression is names and indexes on a name: the reference, with what `key` makes of each dynamic index.
+    pub fn traversal_with(&self, key: &mut dyn FnMut(&Expr) -> Option<InstanceKey>) -> Option<Reference> {
+        let chain = self.chain()?;
+        let mut reference = Reference { steps: Vec::new(), ..chain.reference };
+        for link in &chain.links {
+            let step = match link.kind() {
+                Kind::Index(_, index) => {
+                    static_step(link).or_else(|| Some(RefStep::Index(key(&link.at(*index))?)))?
+                }
+                _ => static_step(link)?,
+            };
+            reference.steps.push(step);
+            reference.span = reference.span.to(link.span());
+        }
+        Some(reference)
+    }
+
     /// Takes a chain of attributes and indexes on a name apart.
     pub(crate) fn chain(&self) -> Option<Chain> {
         let mut links = Vec::new();

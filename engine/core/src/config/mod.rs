@@ -210,7 +210,8 @@ pub struct Lifecycle {
     pub prevent_destroy: Option<Expr>,
     pub on_destroy: Option<Expr>,
     pub ignore_changes: IgnoreChanges,
-    pub replace_triggered_by: Vec<Reference>,
+    /// References; an index in one may name the instance's own key.
+    pub replace_triggered_by: Vec<Expr>,
     pub preconditions: Vec<Rule>,
     pub postconditions: Vec<Rule>,
     pub max_instances: Option<Expr>,

@@ -6,7 +6,7 @@ use groma_lang::document::{Key, Node, NodeKind, Plain, Style, number_text, plain
 use groma_lang::expr::{Expr, Reference, parse_expression, parse_traversal};
 use groma_lang::text::Text;
 use groma_types::convert::convert;
-use groma_types::{Diagnostic, Diagnostics, Number, Span, Type, Value};
+use groma_types::{Diagnostic, Diagnostics, InstanceKey, Number, Span, Type, Value};
 use std::sync::Arc;
 
 /// Returns the expression that a node means where a value of type `want` goes (`Dynamic`: not known).
@@ -214,19 +214,9 @@ pub(super) enum Traversal {
 
 /// A reference that may end in an index by an expression.
 pub(super) fn traversal(node: &Node, out: &mut Diagnostics) -> Traversal {
-    let (expr, faults) = match &node.kind {
-        NodeKind::Scalar { text, .. } if text.content().starts_with("${") => text.template().clone(),
-        NodeKind::Scalar { text, .. } => parse_expression(text),
-        NodeKind::Expr(written) => match written.expr().as_literal() {
-            // References stood in quotes once.
-            Some(value) if value.as_str().is_some() => {
-                let inside = node.span.start as usize + 1;
-                parse_expression(&Text::plain(value.as_str().unwrap_or_default(), node.span.source, inside))
-            }
-            Some(value) if value.is_unknown() => return Traversal::Broken,
-            _ => (written.expr().clone(), Diagnostics::new()),
-        },
-        NodeKind::Null | NodeKind::Seq(_) | NodeKind::Map(_) => return Traversal::None,
+    let (expr, faults) = match as_written(node) {
+        Ok(found) => found,
+        Err(what) => return what,
     };
     let broken = faults.has_errors();
     out.extend(faults);
@@ -235,6 +225,52 @@ pub(super) fn traversal(node: &Node, out: &mut Diagnostics) -> Traversal {
         Some((reference, key)) => Traversal::Found(reference, key),
         None => Traversal::None,
     }
+}
+
+/// A list of references whose indexes may name the instance's own key, as in `replace_triggered_by`.
+pub(super) fn keyed_references(node: &Node, what: &str, out: &mut Diagnostics) -> Vec<Expr> {
+    match &node.kind {
+        NodeKind::Null => Vec::new(),
+        NodeKind::Seq(items) => items.iter().filter_map(|n| keyed_reference(n, what, out)).collect(),
+        NodeKind::Scalar { .. } | NodeKind::Map(_) | NodeKind::Expr(_) => {
+            wrong_shape(node, what, "a list of references", out);
+            Vec::new()
+        }
+    }
+}
+
+fn keyed_reference(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Expr> {
+    let found = as_written(node);
+    if let Ok((expr, faults)) = found {
+        let broken = faults.has_errors();
+        out.extend(faults);
+        // Which key it is depends on the instance; here any will do.
+        if broken || expr.traversal_with(&mut |_| Some(InstanceKey::Int(0))).is_some() {
+            return (!broken).then_some(expr);
+        }
+    } else if matches!(found, Err(Traversal::Broken)) {
+        return None;
+    }
+    wrong_shape(node, what, "a reference", out);
+    None
+}
+
+/// The expression that a bare reference is, with the faults of its text; `${}` or quotes round it are taken off.
+fn as_written(node: &Node) -> Result<(Expr, Diagnostics), Traversal> {
+    Ok(match &node.kind {
+        NodeKind::Scalar { text, .. } if text.content().starts_with("${") => text.template().clone(),
+        NodeKind::Scalar { text, .. } => parse_expression(text),
+        NodeKind::Expr(written) => match written.expr().as_literal() {
+            // References stood in quotes once.
+            Some(value) if value.as_str().is_some() => {
+                let inside = node.span.start as usize + 1;
+                parse_expression(&Text::plain(value.as_str().unwrap_or_default(), node.span.source, inside))
+            }
+            Some(value) if value.is_unknown() => return Err(Traversal::Broken),
+            _ => (written.expr().clone(), Diagnostics::new()),
+        },
+        NodeKind::Null | NodeKind::Seq(_) | NodeKind::Map(_) => return Err(Traversal::None),
+    })
 }
 
 /// A fixed text, if the node is one: nothing is said where it is not.

@@ -222,6 +222,28 @@ fn replacements_are_triggered() {
     assert!(bench.apply(&spec("two")).ok().empty);
 }
 
+/// An index may be the instance's own key: then only the instance of that key sets off a replacement.
+#[test]
+fn an_instance_is_replaced_with_that_of_its_own_key() {
+    let spec = |second: &str| {
+        items(&[
+            ("a", &format!("for_each: {{ x: one, y: {second} }}, value: '${{each.value}}'")),
+            (
+                "b",
+                "for_each: { x: 1, y: 1 }, value: x, lifecycle: { replace_triggered_by: ['sim_item.a[each.key].value'] }",
+            ),
+            ("c", &format!("count: 2, value: '${{count.index == 1 ? \"{second}\" : \"one\"}}'")),
+            ("d", "count: 2, value: x, lifecycle: { replace_triggered_by: ['sim_item.c[count.index]'] }"),
+        ])
+    };
+    let mut bench = Bench::new();
+    bench.apply(&spec("one")).ok();
+    let run = bench.apply(&spec("two")).ok();
+    let expected = ["~ sim_item.a[\"y\"]", "-/+ sim_item.b[\"y\"]", "~ sim_item.c[1]", "-/+ sim_item.d[1]"];
+    assert_eq!(run.plan, expected, "{run:#?}");
+    assert!(bench.apply(&spec("two")).ok().empty);
+}
+
 #[test]
 fn counts_and_keys_change() {
     let counted = |n: u32| {

@@ -146,7 +146,7 @@ impl<'a> Builder<'a> {
         for expr in lifecycle_exprs(block) {
             self.expr(module, expr, &mut edges);
         }
-        self.references(module, &block.lifecycle.replace_triggered_by, false, &mut edges);
+        block.lifecycle.replace_triggered_by.iter().for_each(|e| self.expr(module, e, &mut edges));
         self.rules(module, &block.lifecycle.preconditions, &mut edges);
         self.rules(module, &block.lifecycle.postconditions, &mut edges);
         // A postcondition may name its own block.

@@ -18,7 +18,7 @@ use groma_types::diagnostic::nearest;
 use groma_types::schema::{KindSchema, ProviderSchema};
 use groma_types::version::Constraint;
 use groma_types::{Diagnostic, Diagnostics, Mode};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The providers of this build, as far as their schemas go.
@@ -34,7 +34,7 @@ impl Schemas for BTreeMap<Arc<str>, ProviderSchema> {
 
 /// Finds all faults that can be known from the text and the schemas.
 pub fn check(config: &Config, schemas: &dyn Schemas) -> Diagnostics {
-    let mut checker = Checker { config, schemas, out: Diagnostics::new() };
+    let mut checker = Checker { config, schemas, unknown: BTreeSet::new(), out: Diagnostics::new() };
     for module in config.modules.values() {
         checker.module(module);
     }
@@ -74,9 +74,19 @@ fn kinds(provider: &ProviderSchema, mode: Mode) -> &BTreeMap<Arc<str>, KindSchem
     }
 }
 
+fn what_it_is(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Managed => "resource",
+        Mode::Data => "data source",
+        Mode::Ephemeral => "ephemeral resource",
+    }
+}
+
 struct Checker<'a> {
     config: &'a Config,
     schemas: &'a dyn Schemas,
+    /// Kinds that nobody here knows, and whose blocks were told of already.
+    unknown: BTreeSet<(Mode, Arc<str>)>,
     out: Diagnostics,
 }
 
@@ -103,26 +113,12 @@ impl Checker<'_> {
     fn resource(&mut self, module: &Module, block: &ResourceBlock) {
         self.provider_declared(module, &block.provider);
         let name = super::targets::provider_name(self.config, &module.path, &block.provider.name);
-        let Some(provider) = self.schemas.provider(&name) else {
-            return self.out.push(
-                Diagnostic::error("G0803", "No such provider")
-                    .detail(format!(
-                        "{} belongs to the provider {name:?}, which this build does not have.",
-                        block.id
-                    ))
-                    .at(block.span, "needs this provider"),
-            );
-        };
         let source = module.required_providers.get(&block.provider.name).map(|r| &*r.source);
+        let Some(provider) = self.schemas.provider(&name) else {
+            return self.no_provider(block, &name);
+        };
         if let Some(source) = source.filter(|s| !is_source_of(s, provider)) {
-            self.out.push(
-                Diagnostic::error("G0803", "No such provider")
-                    .detail(format!(
-                        "{} belongs to the provider {source:?}, which this build does not have.",
-                        block.id
-                    ))
-                    .at(block.span, "needs this provider"),
-            );
+            self.no_provider(block, source);
         }
         let all = kinds(provider, block.id.mode);
         match all.get(&block.id.kind) {
@@ -133,12 +129,30 @@ impl Checker<'_> {
         }
     }
 
+    /// One error a kind, however many blocks have it.
+    fn is_told(&mut self, id: &BlockId) -> bool {
+        !self.unknown.insert((id.mode, id.kind.clone()))
+    }
+
+    fn no_provider(&mut self, block: &ResourceBlock, name: &str) {
+        if self.is_told(&block.id) {
+            return;
+        }
+        let (what, kind) = (what_it_is(block.id.mode), &block.id.kind);
+        self.out.push(
+            Diagnostic::error("G0803", "No such provider")
+                .detail(format!(
+                    "The {what} kind {kind:?} belongs to the provider {name:?}, which this build does not have."
+                ))
+                .at(block.span, "needs this provider"),
+        );
+    }
+
     fn unknown_kind(&mut self, id: &BlockId, block: &ResourceBlock, provider: &ProviderSchema) {
-        let what = match id.mode {
-            Mode::Managed => "resource",
-            Mode::Data => "data source",
-            Mode::Ephemeral => "ephemeral resource",
-        };
+        if self.is_told(id) {
+            return;
+        }
+        let what = what_it_is(id.mode);
         let all = kinds(provider, id.mode);
         let near = nearest(&id.kind, all.keys().map(|k| &**k));
         let elsewhere = [Mode::Managed, Mode::Data, Mode::Ephemeral]

@@ -82,7 +82,7 @@ impl Names<'_> {
         }
         lifecycle_exprs(block).for_each(|e| self.expr(e));
         block.provider.key.iter().for_each(|e| self.expr(e));
-        self.all(&block.lifecycle.replace_triggered_by);
+        block.lifecycle.replace_triggered_by.iter().for_each(|e| self.expr(e));
         self.rules(&block.lifecycle.preconditions);
         self.at.self_object = true;
         self.rules(&block.lifecycle.postconditions);

@@ -52,6 +52,11 @@ fn kinds_and_attributes_by_the_schema() {
     faults("resource: {t_thin: {a: {}}}\n", &["1:21 <a> G0804"]);
     faults("data: {t_other: {a: {}}}\n", &["1:18 <a> G0804"]);
     faults("resource: {u_thing: {a: {}}}\n", &["1:22 <a> G0803"]);
+    // Once a kind, and the rest is checked all the same.
+    faults(
+        "resource: {u_thing: {a: {}, b: {}}, t_thin: {a: {}, b: {}}}\nlocals: {a: \"${u_thing.a.x + local.b}\"}\n",
+        &["1:46 <a> G0804", "1:22 <a> G0803", "2:30 <local.b> G0801"],
+    );
     faults("resource: {t_thing: {a: {nam: b}}}\n", &["1:26 <nam> G0701"]);
     faults(
         "resource: {t_thing: {a: {}}}\noutput: {o: {value: \"${t_thing.a.idd}\"}}\n",

@@ -4,7 +4,7 @@ use super::{Decoder, body, duplicate, label};
 use crate::config::gather::{BlockType, RawBlock};
 use crate::config::packages::is_local;
 use crate::config::values::{
-    expression, fixed_text, keyword, one_or_many, references, static_text, wrong_shape,
+    expression, fixed_text, keyed_references, keyword, one_or_many, references, static_text, wrong_shape,
 };
 use crate::config::{
     BlockId, Body, Expansion, IgnoreChanges, Lifecycle, ModuleCall, ProviderRef, ResourceBlock,
@@ -80,6 +80,7 @@ impl Decoder<'_> {
                 "depends_on" => resource.depends_on = references(node, "depends_on", self.out),
                 "lifecycle" => self.lifecycle(node, &mut resource.lifecycle, &mut expansions),
                 "timeouts" => resource.timeouts = self.timeouts(node),
+                "dynamic" => self.dynamic_timeouts(node, &mut resource.body),
                 "provisioner" | "connection" => self.out.push(
                     Diagnostic::error("G0614", "Provisioners are not run yet")
                         .detail("This version of groma does not run provisioners.")
@@ -96,6 +97,23 @@ impl Decoder<'_> {
             Entry::Vacant(free) => {
                 free.insert(resource);
             }
+        }
+    }
+
+    /// Time-outs are no part of a kind's schema, so a `dynamic` block can't make them: it is left out, and that is said.
+    fn dynamic_timeouts(&mut self, node: &Node, body: &mut Body) {
+        let all = one_or_many(node).into_iter().filter_map(Node::as_map).flatten();
+        for (key, _) in all.filter(|(key, _)| &*key.text == "timeouts") {
+            self.out.push(
+                Diagnostic::warning("G0607", "This block is not read yet")
+                    .detail("Time-outs that a dynamic block makes are not taken; the defaults hold.")
+                    .help("Write a plain timeouts block; an argument that is null there is not set.")
+                    .at(key.span, "not taken"),
+            );
+        }
+        if let NodeKind::Map(entries) = &mut body.node.kind {
+            let dynamics = entries.iter_mut().filter(|(key, _)| &*key.text == "dynamic");
+            dynamics.for_each(|(_, node)| leave_out(node, "timeouts"));
         }
     }
 
@@ -140,7 +158,7 @@ impl Decoder<'_> {
             "enabled" => expansions.push(("enabled", key.span, expression(node, &Type::Bool, self.out))),
             "ignore_changes" => to.ignore_changes = self.ignore_changes(node),
             "replace_triggered_by" => {
-                to.replace_triggered_by = references(node, "replace_triggered_by", self.out);
+                to.replace_triggered_by = keyed_references(node, "replace_triggered_by", self.out);
             }
             "precondition" => to.preconditions = self.rules(node, "precondition"),
             "postcondition" => to.postconditions = self.rules(node, "postcondition"),
@@ -275,5 +293,17 @@ impl Decoder<'_> {
             }
         }
         passed
+    }
+}
+
+/// Takes the entries of this name out of a mapping, or out of each mapping of a list.
+fn leave_out(node: &mut Node, name: &str) {
+    match &mut node.kind {
+        NodeKind::Map(entries) => entries.retain(|(key, _)| &*key.text != name),
+        NodeKind::Seq(items) => {
+            items.iter_mut().for_each(|item| leave_out(item, name));
+            items.retain(|item| item.as_map().is_none_or(|entries| !entries.is_empty()));
+        }
+        NodeKind::Null | NodeKind::Scalar { .. } | NodeKind::Expr(_) => {}
     }
 }

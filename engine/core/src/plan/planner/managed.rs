@@ -9,12 +9,12 @@ use crate::graph::order::Block;
 use crate::refresh::Refreshed;
 use crate::scope::Place;
 use crate::state::{Object, Status};
-use groma_lang::expr::RefStep;
+use groma_lang::expr::{Expr, RefStep};
 use groma_provider::{Provider, ProviderError};
 use groma_types::schema::KindSchema;
 use groma_types::value::Cause;
 use groma_types::{
-    Address, AttrPath, Diagnostic, InstanceAddr, Mode, ModuleAddr, ProviderAddr, Type, Value, ValueKind,
+    Address, AttrPath, Diagnostic, InstanceAddr, InstanceKey, Mode, ProviderAddr, Type, Value, ValueKind,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -291,7 +291,7 @@ impl Planner {
         if let Some((was, now)) = self.other_world(object, provider_state) {
             return Some((Reason::OtherWorld { was, now }, None));
         }
-        self.triggered(resource, &address.resource.module).map(|t| (Reason::TriggeredBy(t), None))
+        self.triggered(resource, address).map(|t| (Reason::TriggeredBy(t), None))
     }
 
     /// The replaced instance that this object's identity lies in.
@@ -333,9 +333,17 @@ impl Planner {
         (old.world != new.world).then(|| (old.world.to_string(), new.world.to_string()))
     }
 
-    pub(super) fn triggered(&self, resource: &ResourceBlock, module: &ModuleAddr) -> Option<String> {
+    pub(super) fn triggered(&self, resource: &ResourceBlock, of: &InstanceAddr) -> Option<String> {
+        let module = &of.resource.module;
         let declared = self.eval.module(module)?;
-        resource.lifecycle.replace_triggered_by.iter().find_map(|reference| {
+        let place = Place { module: module.clone(), key: of.key.clone(), ..Place::default() };
+        let mut key_of = |expr: &Expr| match self.eval.expr(&self.values, &place, expr).0.kind() {
+            ValueKind::String(key) => Some(InstanceKey::Str(key.clone())),
+            ValueKind::Number(index) => index.to_u64().map(InstanceKey::Int),
+            _ => None,
+        };
+        resource.lifecycle.replace_triggered_by.iter().find_map(|expr| {
+            let reference = &expr.traversal_with(&mut key_of)?;
             let targets::Target::Resource(id) = targets::target(declared, reference).ok()? else {
                 return None;
             };
