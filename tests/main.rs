@@ -1,5 +1,6 @@
 //! Tests of groma from outside: the real binary, its exit codes and what it says; the rules of the house.
 
+mod article;
 mod bad_input;
 mod builtin;
 mod interrupts;

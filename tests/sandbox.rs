@@ -246,12 +246,44 @@ fn no_secret_is_left_anywhere() {
     stack.ok(DESTROY);
 }
 
-/// How often the client is killed, from `GROMA_KILLS`.
+/// How often a running client is killed, from `GROMA_KILLS`.
 fn kills() -> u64 {
     std::env::var("GROMA_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(51)
 }
 
-/// The same moments in every run of the test.
+/// Kills clients at moments that are the same in every run of the test, as parts of what an undisturbed run takes.
+struct Killer {
+    seed: u64,
+    landed: u64,
+    within: BTreeMap<String, Duration>,
+}
+
+impl Killer {
+    /// Starts the client and kills it, as the kernel would, after a while; and ends what it began.
+    fn disturb(&mut self, stack: &Stack, args: &[&str]) {
+        let within = self.within.get_mut(args[0]).expect("its time was taken");
+        let mut child = stack.start(args);
+        // The moment is the point of the test; nothing waits here for something to happen.
+        std::thread::sleep(moment(self.seed, *within));
+        self.seed += 1;
+        if child.try_wait().expect("a child").is_none() {
+            child.kill().expect("it runs");
+            self.landed += 1;
+        } else {
+            // The machine is faster than it was: later moments would all come too late.
+            *within = *within * 3 / 4;
+        }
+        child.wait().expect("it ends");
+        stack.ok(args);
+    }
+
+    fn time(&mut self, stack: &Stack, args: &[&str]) {
+        let start = Instant::now();
+        stack.ok(args);
+        self.within.insert(args[0].into(), start.elapsed());
+    }
+}
+
 fn moment(seed: u64, within: Duration) -> Duration {
     let mut z = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x1234_5678_9ABC_DEF1);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -260,47 +292,49 @@ fn moment(seed: u64, within: Duration) -> Duration {
     within * part / 1000
 }
 
+/// As many clients are really killed, in an apply, an update and a destroy by turns.
 #[test]
 #[ignore = "slow tier: kill -9 at many random moments"]
 fn a_killed_client_loses_nothing_and_makes_nothing_twice() {
     let stack = fastapi();
     stack.ok(&["plan"]);
     let empty = shape(&stack);
-    let timed = |args: &[&str]| {
-        let start = Instant::now();
-        stack.ok(args);
-        start.elapsed()
-    };
-    let update = |tag: u64| format!("image_tag=v{}.0.0", tag + 2);
-    let apply_time = timed(APPLY);
+    let mut killer = Killer { seed: 0, landed: 0, within: BTreeMap::new() };
+    killer.time(&stack, APPLY);
     let full = shape(&stack);
-    let update_time = timed(&["apply", "-auto-approve", "-var", "image_tag=v1.5.0"]);
-    let destroy_time = timed(DESTROY);
+    killer.time(&stack, DESTROY);
 
-    for round in 0..kills().div_ceil(3) {
-        kill_after(&stack, APPLY, moment(3 * round, apply_time));
-        stack.ok(APPLY);
-        assert_eq!(shape(&stack), full, "round {round}: after apply");
+    let mut round = 0;
+    while killer.landed < kills() {
+        assert!(round < 2 * kills(), "only {} of the kills came while the client ran", killer.landed);
+        round += 1;
+        killer.disturb(&stack, APPLY);
+        as_listed(&stack, &full, round);
         stack.ok(NOTHING_TO_DO);
 
-        let tag = update(round);
-        let args = ["apply", "-auto-approve", "-var", tag.as_str()];
-        kill_after(&stack, &args, moment(3 * round + 1, update_time));
-        stack.ok(&args);
+        let tag = format!("image_tag=v{round}.1.0");
+        killer.disturb(&stack, &["apply", "-auto-approve", "-var", tag.as_str()]);
+        as_listed(&stack, &full, round);
+        let deployment = stack.world().into_iter().find(|(key, _)| key.contains("deployments"));
+        let deployment = deployment.expect("the deployment").1.to_string();
+        assert!(deployment.contains(&tag["image_tag=".len()..]), "round {round}: {deployment}");
         stack.ok(&["plan", "-detailed-exitcode", "-var", tag.as_str()]);
 
-        kill_after(&stack, DESTROY, moment(3 * round + 2, destroy_time));
-        stack.ok(DESTROY);
-        assert_eq!(shape(&stack), empty, "round {round}: after destroy");
+        killer.disturb(&stack, DESTROY);
+        as_listed(&stack, &empty, round);
         stack.ok(&["state", "verify"]);
     }
 }
 
-/// Starts the client and kills it, as the kernel would, after a while.
-fn kill_after(stack: &Stack, args: &[&str], after: Duration) {
-    let mut child = stack.start(args);
-    // The moment is the point of the test; nothing waits here for something to happen.
-    std::thread::sleep(after);
-    let _ = child.kill();
-    let _ = child.wait();
+/// The world has this and no more, and the state knows of nothing else. What a Deployment keeps of its earlier versions
+/// is the cluster's own.
+#[track_caller]
+fn as_listed(stack: &Stack, expected: &BTreeMap<String, usize>, round: u64) {
+    let ours = |mut shape: BTreeMap<String, usize>| {
+        shape.retain(|key, _| !key.contains("/replicasets.apps/") && !key.contains("/pods/"));
+        shape
+    };
+    assert_eq!(ours(shape(stack)), ours(expected.clone()), "round {round}");
+    let listed = stack.ok(&["state", "list"]).stdout.lines().count();
+    assert_eq!(listed, if expected.is_empty() { 0 } else { 10 }, "round {round}: what the state lists");
 }

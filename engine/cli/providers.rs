@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Where a stack in the sandbox is if nothing says so.
+const SANDBOX_REGION: &str = "us-east-1";
+
 /// Every provider by its name; with a sandbox, on its endpoint and with its credentials, whatever the machine has.
 pub(crate) fn registry(sandbox: Option<&Running>, settings: &Settings, folder: &Path) -> Registry {
     let mut providers: BTreeMap<Arc<str>, Arc<dyn Provider>> = BTreeMap::new();
@@ -72,7 +75,12 @@ pub(crate) fn network(sandbox: Option<&Running>) -> NetworkPolicy {
     if sandbox.is_some() { NetworkPolicy::LoopbackOnly } else { NetworkPolicy::Open }
 }
 
-/// The variables that providers may look at: none of the machine's in the sandbox.
+/// The variables that providers may look at. In the sandbox none of the machine's but the region, which is no credential:
+/// a stack may leave it to the environment, as in a cloud; and there it needs nothing to be set.
 pub(crate) fn variables(settings: &Settings, sandbox: Option<&Running>) -> BTreeMap<String, String> {
-    if sandbox.is_some() { BTreeMap::new() } else { settings.vars.clone() }
+    if sandbox.is_none() {
+        return settings.vars.clone();
+    }
+    let chosen = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(|name| settings.get(name));
+    BTreeMap::from([("AWS_REGION".to_string(), chosen.unwrap_or(SANDBOX_REGION).to_string())])
 }
