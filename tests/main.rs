@@ -9,6 +9,7 @@ mod kube_kinds;
 mod module_from_git;
 mod modules;
 mod native;
+mod refactoring;
 mod sandbox;
 mod saved_plans;
 mod surface;

@@ -67,9 +67,15 @@ impl Stream {
             let message = format!("{}: Drift detected ({action})", drift.address);
             self.write(plan.at, "info", &message, "resource_drift", body);
         }
-        for change in plan.changes.iter().filter(|c| c.action != ChangeAction::NoOp) {
-            let message = format!("{}: Plan to {}", change.address, action(change.action));
-            self.write(plan.at, "info", &message, "planned_change", json!({ "change": planned(change) }));
+        for change in plan.changes.iter().filter(|c| is_told(c, plan)) {
+            let message = format!("{}: Plan to {}", change.address, word(change, plan));
+            self.write(
+                plan.at,
+                "info",
+                &message,
+                "planned_change",
+                json!({ "change": planned(change, plan) }),
+            );
         }
         let counts = plan.counts();
         let body = json!({ "changes": {
@@ -287,9 +293,24 @@ pub(crate) fn waits(causes: &BTreeSet<Cause>) -> Vec<String> {
     causes.iter().map(name).collect()
 }
 
+/// What changes, and what only moves.
+fn is_told(change: &Change, plan: &Plan) -> bool {
+    change.action != ChangeAction::NoOp || plan.moved.contains_key(&change.address)
+}
+
+fn word(change: &Change, plan: &Plan) -> &'static str {
+    match change.action {
+        ChangeAction::NoOp if plan.moved.contains_key(&change.address) => "move",
+        other => action(other),
+    }
+}
+
 /// A change in the event's shape; what it waits for under our own key.
-fn planned(change: &Change) -> Json {
-    let mut json = json!({ "resource": resource(&change.address), "action": action(change.action) });
+fn planned(change: &Change, plan: &Plan) -> Json {
+    let mut json = json!({ "resource": resource(&change.address), "action": word(change, plan) });
+    if let Some(from) = plan.moved.get(&change.address) {
+        json["previous_resource"] = resource(from);
+    }
     if let Some(reason) = reason(change) {
         json["reason"] = reason.into();
     }

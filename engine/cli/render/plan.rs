@@ -5,6 +5,7 @@ use super::text::{self, count};
 use super::value::{self, Shown};
 use groma_engine::plan::{Change, ChangeAction, Drift, OutputChange, Plan, Reason};
 use groma_engine::state::OnDestroy;
+use groma_types::InstanceAddr;
 use std::fmt::Write;
 
 /// Words around the plan that only the caller knows.
@@ -25,16 +26,17 @@ pub(crate) fn render(plan: &Plan, style: Style, around: Around) -> String {
     }
     let (last, first): (Vec<&Change>, Vec<&Change>) =
         plan.changes.iter().filter(|c| c.action != ChangeAction::NoOp).partition(|c| is_grave(c.action));
-    if !first.is_empty() || !last.is_empty() {
+    if !first.is_empty() || !last.is_empty() || !plan.moved.is_empty() {
         out.push_str("groma will do this:\n\n");
     }
+    moves(&mut out, plan, style);
     for change in in_order(first) {
-        one_change(&mut out, change, style);
+        one_change(&mut out, plan, change, style);
     }
     expansions(&mut out, plan, style);
     reads(&mut out, plan, style);
     for change in in_order(last) {
-        one_change(&mut out, change, style);
+        one_change(&mut out, plan, change, style);
     }
     warnings(&mut out, plan, style);
     out.push_str(&summary_line(plan, style));
@@ -68,10 +70,21 @@ fn nothing(plan: &Plan, style: Style) -> String {
     style.paint(Paint::Bold, text.trim_end()) + "\n"
 }
 
-fn one_change(out: &mut String, change: &Change, style: Style) {
+/// Objects that only get another address.
+fn moves(out: &mut String, plan: &Plan, style: Style) {
+    let changes =
+        |to: &InstanceAddr| plan.changes.iter().any(|c| c.address == *to && c.action != ChangeAction::NoOp);
+    for (to, from) in plan.moved.iter().filter(|(to, _)| !changes(to)) {
+        let line = format!("# {from} has moved to {to}");
+        let _ = writeln!(out, "  {}\n", style.paint(Paint::Bold, &line));
+    }
+}
+
+fn one_change(out: &mut String, plan: &Plan, change: &Change, style: Style) {
     let address = change.address.to_string();
     let (symbol, paint) = symbol(change.action);
-    for line in headline(change) {
+    let moved = plan.moved.get(&change.address).map(|from| format!("(moved from {from})"));
+    for line in headline(change).into_iter().chain(moved) {
         let _ = writeln!(out, "  {}", style.paint(Paint::Bold, &format!("# {line}")));
     }
     let name = match &change.deposed {

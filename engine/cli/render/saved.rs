@@ -18,7 +18,7 @@ pub(crate) fn plan_json(plan: &Plan, variables: &BTreeMap<Arc<str>, Value>) -> J
             (name.to_string(), json!({ "value": tree(value, &[]).known_or_null() }))
         }).collect::<Map<_, _>>(),
         "planned_values": planned_values(plan),
-        "resource_changes": plan.changes.iter().map(resource_change).collect::<Vec<_>>(),
+        "resource_changes": plan.changes.iter().map(|c| resource_change(c, plan)).collect::<Vec<_>>(),
         "output_changes": output_changes(plan),
         "timestamp": seconds(&stamp(plan.at)),
         "applyable": !plan.is_empty(),
@@ -154,8 +154,11 @@ fn change(actions: &[&str], before: Option<&Value>, after: Option<&Value>, hidde
     })
 }
 
-fn resource_change(planned: &Change) -> Json {
+fn resource_change(planned: &Change, plan: &Plan) -> Json {
     let mut json = named_instance(&planned.address, &planned.provider.name);
+    if let Some(from) = plan.moved.get(&planned.address) {
+        json["previous_address"] = from.to_string().into();
+    }
     let stays = !matches!(planned.action, ChangeAction::Delete | ChangeAction::Drop | ChangeAction::Forget);
     let after = stays.then_some(planned.planned.as_ref().or(planned.prior.as_ref())).flatten();
     let before = planned.prior.as_ref().filter(|_| planned.action != ChangeAction::Create);

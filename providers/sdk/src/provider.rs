@@ -41,6 +41,17 @@ pub trait Provider: Send + Sync {
         Ok(attributes)
     }
 
+    /// The attributes of an object of another kind (of any provider) as one of this kind: what a `moved` block asks for.
+    ///
+    /// # Errors
+    /// This kind takes over no objects of that one.
+    fn adopt(&self, kind: &str, from: &str, attributes: &Value) -> Result<Value, ProviderError> {
+        let _ = attributes;
+        let text = format!("an object of the kind {from} can't become one of the kind {kind}");
+        Err(ProviderError::new(crate::ErrorKind::Invalid, text)
+            .help("Take the moved block away: the old object is then destroyed and a new one made."))
+    }
+
     /// Makes clients. SHOULD NOT call the network: `identity` does.
     ///
     /// # Errors

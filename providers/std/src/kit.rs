@@ -63,6 +63,12 @@ pub(crate) trait Resource: Send + Sync {
         Ok(PlanOutput { planned: input.proposed, requires_replace: Vec::new() })
     }
 
+    /// An object of another kind as one of this; `None`: it takes none over.
+    fn adopt(&self, from: &str, attributes: &Value) -> Option<Value> {
+        let _ = (from, attributes);
+        None
+    }
+
     /// Makes the object: the planned attributes with the computed ones filled in.
     async fn create(&self, host: &Host, planned: &Value, ctx: &dyn OpContext)
     -> Result<Value, ProviderError>;
@@ -215,6 +221,16 @@ impl Provider for Builtin {
 
     fn plan(&self, kind: &str, input: PlanInput<'_>) -> Result<PlanOutput, ProviderError> {
         self.kinds.get(kind)?.calls.plan(input)
+    }
+
+    fn adopt(&self, kind: &str, from: &str, attributes: &Value) -> Result<Value, ProviderError> {
+        let known = self.kinds.get(kind)?;
+        let Some(value) = known.calls.adopt(from, attributes) else {
+            let text = format!("an object of the kind {from} can't become one of the kind {kind}");
+            return Err(invalid(text)
+                .help("Take the moved block away: the old object is then destroyed and a new one made."));
+        };
+        Ok(object(&known.schema, &value, Json::Null)?.attributes.into_value())
     }
 
     async fn configure(&self, request: Configure) -> Result<Arc<dyn Configured>, ProviderError> {

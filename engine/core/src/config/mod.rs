@@ -12,6 +12,7 @@ pub mod convert;
 pub mod decode;
 pub mod inputs;
 pub mod load;
+pub mod moves;
 pub mod packages;
 pub mod targets;
 
@@ -26,7 +27,7 @@ pub mod values;
 use groma_lang::document::Node;
 use groma_lang::expr::{Expr, Reference};
 use groma_lang::types_syntax::TypeConstraint;
-use groma_types::{Mode, SourceMap, Span};
+use groma_types::{InstanceAddr, Mode, ModuleAddr, SourceMap, Span};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -90,6 +91,15 @@ pub struct BlockId {
     pub mode: Mode,
     pub kind: Arc<str>,
     pub name: Arc<str>,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Named::Module(address) => write!(f, "{address}"),
+            Named::Resource(address) => write!(f, "{address}"),
+        }
+    }
 }
 
 impl fmt::Display for BlockId {
@@ -250,16 +260,24 @@ pub struct ModuleCall {
     pub depends_on: Vec<Reference>,
 }
 
+/// What a `moved` or `removed` block names, as it is seen from the block's module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    Module(ModuleAddr),
+    Resource(InstanceAddr),
+}
+
 #[derive(Clone, Debug)]
 pub struct Moved {
-    pub from: Reference,
-    pub to: Reference,
+    pub from: Named,
+    pub to: Named,
     pub span: Span,
 }
 
 #[derive(Clone, Debug)]
 pub struct Removed {
-    pub from: Reference,
+    /// Without keys.
+    pub from: Named,
     /// `lifecycle.destroy`: delete the object, not just forget it.
     pub destroy: bool,
     pub span: Span,

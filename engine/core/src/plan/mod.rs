@@ -5,6 +5,7 @@ pub mod file;
 pub mod planner;
 pub mod whole;
 
+mod moves;
 mod outputs;
 mod rules;
 mod unwanted;
@@ -171,6 +172,8 @@ pub struct Plan {
     pub expansions: Vec<DeferredExpansion>,
     pub reads: Vec<DeferredRead>,
     pub drift: Vec<Drift>,
+    /// Where objects that have a new address were before: new to old.
+    pub moved: BTreeMap<InstanceAddr, InstanceAddr>,
     pub outputs: Vec<OutputChange>,
     pub providers: Vec<ProviderPlan>,
     /// Operations of an earlier run: what was found of them.
@@ -197,6 +200,7 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.changes.iter().all(|c| c.action == ChangeAction::NoOp)
             && self.expansions.is_empty()
+            && self.moved.is_empty()
             && self.outputs.is_empty()
             && self.doubts.is_empty()
     }

@@ -1,8 +1,8 @@
 //! What is not wanted any more: removals, destroys, deposed objects, and what protects an object.
 
 use super::whole::names;
-use crate::config::Removed;
-use crate::plan::planner::{Planner, block_of, has_effect};
+use crate::config::{ModulePath, Named, Removed};
+use crate::plan::planner::{Planner, block_of, has_effect, id_of};
 use crate::plan::{Change, ChangeAction, Reason};
 use crate::refresh::Refreshed;
 use crate::scope::Place;
@@ -108,16 +108,22 @@ impl Planner {
         self.changes.insert((address.clone(), None), change);
     }
 
+    /// The `removed` block that names an address. Where two do, one that keeps the object wins.
     pub(super) fn removed_block(&self, address: &InstanceAddr) -> Option<Removed> {
         let config = self.config();
-        let module =
-            config.modules.get(&address.resource.module.path()).or(config.modules.get(&Vec::new()))?;
-        let text = address.resource.to_string();
-        let found = module.removed.iter().find(|r| {
-            let from = r.from.to_string();
-            text == from || address.to_string() == from || text.ends_with(&format!(".{from}"))
-        });
-        found.cloned()
+        let (path, id) = block_of(&address.resource);
+        let names = |base: &ModulePath, from: &Named| match from {
+            Named::Module(module) => {
+                path.strip_prefix(base.as_slice()).is_some_and(|rest| rest.starts_with(&module.path()))
+            }
+            Named::Resource(from) => {
+                let inside = path.strip_prefix(base.as_slice());
+                inside == Some(from.resource.module.path().as_slice()) && id_of(&from.resource) == id
+            }
+        };
+        let all = config.modules.iter().flat_map(|(base, m)| m.removed.iter().map(move |r| (base, r)));
+        let found = all.filter(|(base, removed)| names(base, &removed.from)).map(|(_, removed)| removed);
+        found.min_by_key(|removed| removed.destroy).cloned()
     }
 
     pub(super) fn removal(&mut self, object: &Object, reason: Reason) -> Change {

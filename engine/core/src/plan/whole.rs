@@ -14,7 +14,7 @@ use crate::scope::Evaluator;
 use crate::state::{Object, ObjectId, Record, State, Status};
 use crate::values::Values;
 use groma_provider::ErrorKind;
-use groma_types::{Address, Diagnostic, Diagnostics, InstanceAddr, Mode, ResourceAddr, Value};
+use groma_types::{Address, Diagnostic, Diagnostics, InstanceAddr, Mode, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -49,8 +49,8 @@ pub async fn plan(
     planner.upgrade();
     planner.refreshed = found.refreshed;
     planner.data_found = found.data;
-    let mut first = planner.moves();
-    let mut plan = Plan { destroy: options.destroy, at: host.clock.now(), ..Plan::default() };
+    let (mut first, moved) = planner.moves();
+    let mut plan = Plan { moved, destroy: options.destroy, at: host.clock.now(), ..Plan::default() };
     plan.doubts = doubts(&planner.state);
     planner.choose_targets(&mut plan);
     planner.ask_for_providers();
@@ -74,6 +74,7 @@ pub async fn plan(
         planner.diagnostics.extend(faults);
         let levels = planner.order.levels.clone();
         planner.plan_blocks(&levels).await;
+        planner.moved_is_gone();
         planner.remove_unwanted();
         planner.deposed();
     }
@@ -131,6 +132,7 @@ pub fn new_planner(
         options: options.clone(),
         left_out: BTreeSet::new(),
         commands: BTreeSet::new(),
+        adopted: BTreeSet::new(),
         seen: BTreeSet::new(),
     }
 }
@@ -189,44 +191,6 @@ impl Planner {
                 Refreshed::Failed(_) => {}
             }
         }
-        records.iter().for_each(|r| self.state.apply(r));
-        records
-    }
-
-    /// Applies `moved` blocks; returns the records that make it so.
-    fn moves(&mut self) -> Vec<Record> {
-        let config = self.config();
-        let mut records = Vec::new();
-        for (path, module) in &config.modules {
-            for moved in &module.moved {
-                let (Ok(from), Ok(to)) = (
-                    moved.from.to_string().parse::<InstanceAddr>(),
-                    moved.to.to_string().parse::<InstanceAddr>(),
-                ) else {
-                    self.diagnostics.push(
-                        Diagnostic::error("G1061", "Moves of modules are not built yet")
-                            .detail("`moved` takes resources and resource instances so far.")
-                            .at(moved.span, ""),
-                    );
-                    continue;
-                };
-                let inside: Vec<(InstanceAddr, ObjectId)> = self
-                    .state
-                    .current
-                    .iter()
-                    .filter(|(a, _)| a.resource.module.path() == *path)
-                    .map(|(a, id)| (a.clone(), id.clone()))
-                    .collect();
-                records.extend(inside.into_iter().filter_map(|(address, id)| {
-                    let target = moved_to(&address, &from, &to)?;
-                    Some(Record::Moved(id, target))
-                }));
-            }
-        }
-        records.retain(|r| match r {
-            Record::Moved(_, to) => !self.state.current.contains_key(to),
-            _ => true,
-        });
         records.iter().for_each(|r| self.state.apply(r));
         records
     }
@@ -300,7 +264,9 @@ impl Planner {
     fn wanted_objects(&self) -> BTreeSet<ObjectId> {
         let is_in = |o: &Object| {
             let block = block_of(&o.address.resource);
-            !self.left_out.contains(&block) && (!self.is_targeted() || self.is_chosen(&o.address))
+            !self.adopted.contains(&o.id)
+                && !self.left_out.contains(&block)
+                && (!self.is_targeted() || self.is_chosen(&o.address))
         };
         let mut wanted: BTreeSet<ObjectId> =
             self.state.objects.values().filter(|o| is_in(o)).map(|o| o.id.clone()).collect();
@@ -390,21 +356,4 @@ pub fn glob(pattern: &str, text: &str) -> bool {
             .strip_prefix(head)
             .is_some_and(|t| (0..=t.len()).filter(|i| t.is_char_boundary(*i)).any(|i| glob(rest, &t[i..]))),
     }
-}
-
-/// Where a `moved` block takes an address, if it does.
-fn moved_to(address: &InstanceAddr, from: &InstanceAddr, to: &InstanceAddr) -> Option<InstanceAddr> {
-    let same = address.resource.kind == from.resource.kind
-        && address.resource.name == from.resource.name
-        && address.resource.mode == from.resource.mode;
-    if !same || (from.key.is_some() && from.key != address.key) {
-        return None;
-    }
-    let resource = ResourceAddr { module: address.resource.module.clone(), ..to.resource.clone() };
-    let whole = from.key.is_none() && to.key.is_none();
-    let key = if whole { address.key.clone() } else { to.key.clone() };
-    let target = InstanceAddr { resource, key };
-    // A whole block that got an index: only its single instance moves there.
-    let fits = whole || from.key.is_some() || address.key.is_none();
-    (fits && target != *address).then_some(target)
 }

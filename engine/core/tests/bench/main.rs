@@ -9,6 +9,7 @@ mod laws;
 mod life;
 mod minters;
 mod modules;
+mod moves;
 mod speed;
 mod stops;
 mod support;

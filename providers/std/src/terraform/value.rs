@@ -61,6 +61,16 @@ impl Resource for Data {
         Ok(PlanOutput { planned, requires_replace })
     }
 
+    fn adopt(&self, from: &str, attributes: &Value) -> Option<Value> {
+        let get = |name: &str| attributes.get(name).cloned().unwrap_or(Value::NULL);
+        // A `{…}` of the spec is an object; the map that it was in the old kind would be another value.
+        let triggers = get("triggers");
+        let triggers = triggers.as_map().map_or(Value::NULL, |map| {
+            Value::object(map.iter().map(|(k, v)| (k.clone(), v.clone())).collect::<Vec<_>>())
+        });
+        (from == "null_resource").then(|| Value::object([("id", get("id")), ("triggers_replace", triggers)]))
+    }
+
     async fn create(&self, host: &Host, planned: &Value, _: &dyn OpContext) -> Result<Value, ProviderError> {
         Ok(with(&settled(planned), [("id", random::uuid_v4(&*host.env.entropy).into())]))
     }

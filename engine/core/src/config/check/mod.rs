@@ -2,6 +2,7 @@
 
 mod cycles;
 mod graph;
+mod moves;
 mod names;
 
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub fn check(config: &Config, schemas: &dyn Schemas) -> Diagnostics {
         checker.module(module);
     }
     names::check(config, schemas, &mut checker.out);
+    moves::check(config, &mut checker.out);
     let mut out = checker.out;
     // A reference that leads nowhere has no edge, so the graph is right as far as it goes.
     out.extend(cycles::check(config, &dependencies(config, schemas)));

@@ -2,6 +2,7 @@
 //!
 //! What a provider's or a module's own arguments mean is not decided here: they stay nodes in a [`Body`].
 
+mod moves;
 mod resource;
 mod settings;
 
@@ -10,9 +11,7 @@ use super::values::{
     Traversal, expression, one_or_many, reference, references, static_bool, static_text, static_texts,
     traversal, unknown_key, wrong_shape,
 };
-use super::{
-    Body, Check, Expansion, Local, Module, Moved, Output, ProviderBlock, ProviderRef, Removed, Rule, Variable,
-};
+use super::{Body, Check, Expansion, Local, Module, Output, ProviderBlock, ProviderRef, Rule, Variable};
 use groma_lang::document::{Key, Node, NodeKind};
 use groma_lang::expr::{Expr, RefStep};
 use groma_lang::types_syntax::{TypeConstraint, parse_type, parse_type_text};
@@ -306,50 +305,6 @@ impl Decoder<'_> {
             }
         }
         Some(ProviderRef { name: reference.root, alias, key, span: node.span })
-    }
-
-    fn moved(&mut self, block: &RawBlock) {
-        let (mut from, mut to) = (None, None);
-        for (key, node) in &block.entries {
-            match &*key.text {
-                "from" => from = reference(node, "from", self.out),
-                "to" => to = reference(node, "to", self.out),
-                _ => self.unknown(key, "A moved block", &["from", "to"]),
-            }
-        }
-        for name in ["from", "to"] {
-            if block.get(name).is_none_or(Node::is_null) {
-                self.missing(block.span, "A moved block", name);
-            }
-        }
-        if let (Some(from), Some(to)) = (from, to) {
-            self.module.moved.push(Moved { from, to, span: block.body_span });
-        }
-    }
-
-    fn removed(&mut self, block: &RawBlock) {
-        let mut from = None;
-        let mut destroy = true;
-        for (key, node) in &block.entries {
-            match &*key.text {
-                "from" => from = reference(node, "from", self.out),
-                "lifecycle" => {
-                    for (key, value) in one_or_many(node).into_iter().filter_map(Node::as_map).flatten() {
-                        match &*key.text {
-                            "destroy" => destroy = static_bool(value, "destroy", self.out).unwrap_or(true),
-                            _ => self.unknown(key, "lifecycle of a removed block", &["destroy"]),
-                        }
-                    }
-                }
-                _ => self.unknown(key, "A removed block", &["from", "lifecycle"]),
-            }
-        }
-        if block.get("from").is_none_or(Node::is_null) {
-            self.missing(block.span, "A removed block", "from");
-        }
-        if let Some(from) = from {
-            self.module.removed.push(Removed { from, destroy, span: block.body_span });
-        }
     }
 
     fn check(&mut self, block: &RawBlock) {

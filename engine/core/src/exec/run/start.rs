@@ -6,6 +6,7 @@ use crate::event::EventKind;
 use crate::graph::build::{self, Extent, Node};
 use crate::plan::planner::{self, ChangeKey, Planner, ProviderState, block_of};
 use crate::plan::{ChangeAction, Reason};
+use crate::state::Record;
 use futures::future::{Either, LocalBoxFuture, select};
 use groma_provider::Interrupted;
 use groma_types::{Diagnostic, InstanceAddr, ProviderAddr, ResourceAddr};
@@ -20,8 +21,24 @@ impl Run<'_> {
             Node::Expanded(address) => self.start_expanded(id, &address).await,
             Node::Read(address) => self.start_read(id, &address).await,
             Node::Settled(_) => self.finish(id, Outcome::Done),
-            Node::Settle(address) => self.start_settle(id, &address).await,
-            Node::Retire(key) => self.start_retire(id, &key),
+            Node::Settle(address) => {
+                self.take_over(&address);
+                self.start_settle(id, &address).await;
+            }
+            Node::Retire(key) => {
+                self.take_over(&key.0);
+                self.start_retire(id, &key);
+            }
+        }
+    }
+
+    /// Records an object that only the plan knew so far: one of another kind, now.
+    pub(super) fn take_over(&mut self, address: &InstanceAddr) {
+        let Some(object) = self.planner.state.at(address).cloned() else { return };
+        if self.planner.adopted.remove(&object.id) {
+            self.ensure_recipe(&object.recipe);
+            self.record(Record::Moved(object.id.clone(), object.address.clone()));
+            self.record(Record::Observed(Box::new(object)));
         }
     }
 

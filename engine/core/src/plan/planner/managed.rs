@@ -79,6 +79,7 @@ impl Planner {
             return unknown();
         };
         let provider_state = self.provider_state(&provider_addr).await;
+        self.hand_over(address, &provider_addr, &provider_state);
         let decided =
             self.decide_instance(address, block, resource, place, &provider_addr, &provider_state, false);
         let Some((change, _)) = decided else { return unknown() };
@@ -87,6 +88,14 @@ impl Planner {
         let _ = self.postconditions(address, &value);
         self.changes.insert((address.clone(), None), change);
         value
+    }
+
+    /// An object that came from another kind is its new provider's from here on.
+    fn hand_over(&mut self, address: &InstanceAddr, provider: &ProviderAddr, state: &ProviderState) {
+        let ProviderState::Ready { recipe, .. } = state else { return };
+        let Some(object) = self.state.at(address).filter(|o| self.adopted.contains(&o.id)) else { return };
+        let new = Object { provider: provider.clone(), recipe: recipe.clone(), ..object.clone() };
+        self.state.objects.insert(new.id.clone(), new);
     }
 
     /// Decides on one instance with what is known now; with the change comes the evaluated configuration. `None`: faults

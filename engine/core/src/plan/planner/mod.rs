@@ -87,6 +87,8 @@ pub struct Planner {
     pub left_out: BTreeSet<Block>,
     /// Commands of fetched modules that the user allowed.
     pub commands: BTreeSet<String>,
+    /// Objects that the plan put into the state and the journal does not hold so: they are recorded when they are settled.
+    pub adopted: BTreeSet<ObjectId>,
     /// Instances that were planned: everything else of the state is not in the configuration.
     pub seen: BTreeSet<InstanceAddr>,
 }

@@ -1,0 +1,145 @@
+//! `moved` and `removed`: what they name.
+
+use super::Decoder;
+use crate::config::gather::RawBlock;
+use crate::config::values::{one_or_many, reference, static_bool};
+use crate::config::{Moved, Named, Removed};
+use groma_lang::document::Node;
+use groma_lang::expr::{RefStep, Reference};
+use groma_types::{Diagnostic, InstanceAddr, InstanceKey, Mode, ModuleAddr, ModuleStep, ResourceAddr, Span};
+use std::sync::Arc;
+
+impl Decoder<'_> {
+    pub(super) fn moved(&mut self, block: &RawBlock) {
+        let (mut from, mut to) = (None, None);
+        let mut span = block.body_span;
+        for (key, node) in &block.entries {
+            match &*key.text {
+                "from" => {
+                    from = self.named(node, "from");
+                    span = node.span;
+                }
+                "to" => to = self.named(node, "to"),
+                _ => self.unknown(key, "A moved block", &["from", "to"]),
+            }
+        }
+        for name in ["from", "to"] {
+            if block.get(name).is_none_or(Node::is_null) {
+                self.missing(block.span, "A moved block", name);
+            }
+        }
+        let (Some(from), Some(to)) = (from, to) else { return };
+        if matches!(from, Named::Module(_)) != matches!(to, Named::Module(_)) {
+            let why = "A move is from a resource to a resource, or from a module to a module.";
+            return self.bad_address(span, why);
+        }
+        self.module.moved.push(Moved { from, to, span });
+    }
+
+    pub(super) fn removed(&mut self, block: &RawBlock) {
+        let mut from = None;
+        let mut destroy = true;
+        for (key, node) in &block.entries {
+            match &*key.text {
+                "from" => from = self.named(node, "from").map(|named| (named, node.span)),
+                "lifecycle" => {
+                    for (key, value) in one_or_many(node).into_iter().filter_map(Node::as_map).flatten() {
+                        match &*key.text {
+                            "destroy" => destroy = static_bool(value, "destroy", self.out).unwrap_or(true),
+                            _ => self.unknown(key, "lifecycle of a removed block", &["destroy"]),
+                        }
+                    }
+                }
+                _ => self.unknown(key, "A removed block", &["from", "lifecycle"]),
+            }
+        }
+        if block.get("from").is_none_or(Node::is_null) {
+            self.missing(block.span, "A removed block", "from");
+        }
+        let Some((from, span)) = from else { return };
+        if has_keys(&from) {
+            return self.bad_address(span, "It stands for all instances of a block: no key may stand here.");
+        }
+        if matches!(&from, Named::Resource(address) if address.resource.mode != Mode::Managed) {
+            return self.bad_address(span, "Only resources are in the state: nothing is removed of this.");
+        }
+        self.module.removed.push(Removed { from, destroy, span });
+    }
+
+    fn named(&mut self, node: &Node, what: &str) -> Option<Named> {
+        let written = reference(node, what, self.out)?;
+        let named = named(&written);
+        if named.is_none() {
+            self.bad_address(
+                node.span,
+                "It names a resource (KIND.NAME) or a module (module.NAME), with keys where it has some.",
+            );
+        }
+        named
+    }
+
+    pub(super) fn bad_address(&mut self, span: Span, why: &str) {
+        self.out.push(
+            Diagnostic::error("G0619", "Not an address that can stand here")
+                .detail(why)
+                .at(span, "this address"),
+        );
+    }
+}
+
+/// A name and the key that may follow it, from a reference's steps.
+struct Parts<'a>(std::iter::Peekable<std::vec::IntoIter<&'a RefStep>>);
+
+impl Parts<'_> {
+    fn name(&mut self) -> Option<Arc<str>> {
+        match self.0.next_if(|step| matches!(step, RefStep::Attr(_)))? {
+            RefStep::Attr(name) => Some(name.clone()),
+            RefStep::Index(_) => None,
+        }
+    }
+
+    fn key(&mut self) -> Option<InstanceKey> {
+        match self.0.next_if(|step| matches!(step, RefStep::Index(_)))? {
+            RefStep::Index(key) => Some(key.clone()),
+            RefStep::Attr(_) => None,
+        }
+    }
+}
+
+/// What a reference means as an address.
+fn named(reference: &Reference) -> Option<Named> {
+    let root = RefStep::Attr(reference.root.clone());
+    let steps: Vec<&RefStep> = [&root].into_iter().chain(&reference.steps).collect();
+    let mut parts = Parts(steps.into_iter().peekable());
+    let mut module = Vec::new();
+    let kind = loop {
+        match parts.name() {
+            Some(word) if &*word == "module" => {
+                let name = parts.name()?;
+                module.push(ModuleStep { name, key: parts.key() });
+            }
+            Some(word) => break word,
+            None if parts.0.peek().is_none() && !module.is_empty() => {
+                return Some(Named::Module(ModuleAddr(module.into())));
+            }
+            None => return None,
+        }
+    };
+    let (mode, kind) = match &*kind {
+        "data" => (Mode::Data, parts.name()?),
+        "ephemeral" => (Mode::Ephemeral, parts.name()?),
+        _ => (Mode::Managed, kind),
+    };
+    let name = parts.name()?;
+    let key = parts.key();
+    let resource = ResourceAddr { module: ModuleAddr(module.into()), mode, kind, name };
+    parts.0.peek().is_none().then_some(Named::Resource(InstanceAddr { resource, key }))
+}
+
+fn has_keys(named: &Named) -> bool {
+    let (module, key) = match named {
+        Named::Module(module) => (module, None),
+        Named::Resource(address) => (&address.resource.module, address.key.as_ref()),
+    };
+    key.is_some() || module.0.iter().any(|step| step.key.is_some())
+}
