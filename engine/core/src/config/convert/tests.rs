@@ -141,6 +141,15 @@ locals {
 }
 
 #[test]
+fn line_breaks_that_a_block_scalar_keeps_stay_as_many() {
+    check(
+        From::Native,
+        "locals {\n  a = <<E\none\n\nE\n}\noutput \"o\" { value = 1 }\n",
+        "locals:\n  a: |+\n    one\n\noutput:\n  o:\n    value: 1\n",
+    );
+}
+
+#[test]
 fn references_and_labels_of_blocks() {
     check(
         From::Native,

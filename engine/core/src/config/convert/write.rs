@@ -65,7 +65,8 @@ impl Writer<'_> {
         let (mut around, tail) = self.around(spots, range);
         let mut lines = Vec::new();
         for (key, node) in entries {
-            if place == Place::Root && !lines.is_empty() {
+            // A block scalar that keeps its line breaks ends with an empty line, and one more would be its own.
+            if place == Place::Root && lines.last().is_some_and(|line: &String| !line.is_empty()) {
                 lines.push(String::new());
             }
             if &*key.text == "//" && place == Place::Root {
