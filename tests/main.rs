@@ -9,6 +9,7 @@ mod kube_kinds;
 mod module_from_git;
 mod modules;
 mod native;
+mod provisioners;
 mod refactoring;
 mod sandbox;
 mod saved_plans;

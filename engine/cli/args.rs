@@ -117,6 +117,9 @@ pub(crate) struct PlanFlags {
     /// Let fetched modules run commands on this machine.
     #[arg(long)]
     pub(crate) allow_module_exec: bool,
+    /// Run destroy-time commands that only the state still has.
+    #[arg(long)]
+    pub(crate) allow_recipe_exec: bool,
     /// Only bring the state up to date with the world.
     #[arg(long)]
     pub(crate) refresh_only: bool,

@@ -6,6 +6,7 @@
 mod args;
 mod clock;
 mod command;
+mod executor;
 mod exit;
 mod files;
 mod modules;

@@ -31,7 +31,7 @@ pub(crate) fn registry(sandbox: Option<&Running>, settings: &Settings, folder: &
 }
 
 /// What programs get of the environment where the run's own is withheld: enough to run, no credentials.
-const PROGRAM_VARS: [&str; 5] = ["PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT"];
+pub(crate) const PROGRAM_VARS: [&str; 5] = ["PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT"];
 
 fn machine(settings: &Settings, folder: &Path, sandbox: bool) -> groma_provider_std::Machine {
     let kept = |name: &&str| settings.get(name).map(|v| (name.to_string(), v.to_string()));

@@ -2,6 +2,7 @@
 
 use crate::args::{Cli, Global};
 use crate::clock::{OsEntropy, SandboxClock, WallClock};
+use crate::executor::RealExecutor;
 use crate::exit::Exit;
 use crate::files::RealFiles;
 use crate::providers;
@@ -171,10 +172,18 @@ impl Session {
                 network: providers::network(sandbox),
                 vars: Arc::new(providers::variables(&self.settings, sandbox)),
             },
+            executor: Arc::new(self.executor(sandbox.is_some())),
             files: Arc::new(self.files()),
             cwd: self.cwd.to_string_lossy().into_owned(),
             workspace: cloud.workspace.clone(),
         }
+    }
+
+    /// In the sandbox a command gets none of the machine's credentials: what they lead to is not the sandbox.
+    fn executor(&self, sandbox: bool) -> RealExecutor {
+        let kept = |name: &&str| self.settings.get(name).map(|v| (name.to_string(), v.to_string()));
+        let vars = sandbox.then(|| providers::PROGRAM_VARS.iter().filter_map(kept).collect());
+        RealExecutor { folder: self.cwd.clone(), vars }
     }
 
     pub(crate) fn files(&self) -> RealFiles {

@@ -82,6 +82,7 @@ pub(crate) fn options(
         excludes: flags.exclude.clone(),
         replace,
         allow_module_exec: flags.allow_module_exec,
+        allow_recipe_exec: flags.allow_recipe_exec,
         variables: loaded.variables.clone(),
     })
 }

@@ -167,6 +167,23 @@ impl EventSink for Stream {
             EventKind::DataDone { address } => {
                 self.hook(&event, address, "apply_complete", "Refresh complete", json!({ "action": "read" }));
             }
+            EventKind::ProvisionStarted { address, kind } => {
+                let word = format!("Provisioning with '{kind}'...");
+                self.hook(&event, address, "provision_start", &word, json!({ "provisioner": &**kind }));
+            }
+            EventKind::ProvisionOutput { address, kind, line } => {
+                let line = text::clean(line);
+                let extra = json!({ "provisioner": &**kind, "output": line });
+                self.hook(&event, address, "provision_progress", &format!("({kind}): {line}"), extra);
+            }
+            EventKind::ProvisionDone { address, kind } => {
+                let word = format!("({kind}) Provisioning complete");
+                self.hook(&event, address, "provision_complete", &word, json!({ "provisioner": &**kind }));
+            }
+            EventKind::ProvisionFailed { address, kind } => {
+                let word = format!("({kind}) Provisioning errored");
+                self.hook(&event, address, "provision_errored", &word, json!({ "provisioner": &**kind }));
+            }
             EventKind::ProviderConfigured { address, world } => {
                 let body = json!({ "seq": event.seq, "provider": address.to_string(), "world": world });
                 let message = format!("{address}: configured ({world})");

@@ -116,6 +116,15 @@ impl Inner {
             EventKind::ProviderConfigured { address, world } if !world.is_empty() => {
                 Some(format!("{address}: configured ({})", text::one_line(world)))
             }
+            EventKind::ProvisionStarted { address, kind } => {
+                Some(format!("{address}: Provisioning with '{kind}'…"))
+            }
+            EventKind::ProvisionOutput { address, kind, line } => {
+                Some(format!("{address} ({kind}): {}", text::clean(line)))
+            }
+            EventKind::ProvisionFailed { address, kind } => {
+                Some(format!("{address} ({kind}): Provisioning failed"))
+            }
             EventKind::Call(call) => {
                 let counts = self.calls.entry(call.service.to_string()).or_default();
                 counts.0 += 1;
@@ -124,6 +133,7 @@ impl Inner {
             }
             EventKind::Diagnostic(_)
             | EventKind::ProviderConfigured { .. }
+            | EventKind::ProvisionDone { .. }
             | EventKind::RefreshStarted { .. }
             | EventKind::RefreshDone { .. }
             | EventKind::DataStarted { .. }

@@ -70,6 +70,25 @@ pub enum EventKind {
     OperationSuspended {
         address: InstanceAddr,
     },
+    /// A provisioner starts.
+    ProvisionStarted {
+        address: InstanceAddr,
+        kind: std::sync::Arc<str>,
+    },
+    /// A line that its command gave.
+    ProvisionOutput {
+        address: InstanceAddr,
+        kind: std::sync::Arc<str>,
+        line: String,
+    },
+    ProvisionDone {
+        address: InstanceAddr,
+        kind: std::sync::Arc<str>,
+    },
+    ProvisionFailed {
+        address: InstanceAddr,
+        kind: std::sync::Arc<str>,
+    },
     Call(CallRecord),
     /// How far an apply is: nodes that change something.
     Progress {

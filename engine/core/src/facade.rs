@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::event::{EventSink, Summary};
 use crate::exec::emit::Emitter;
+pub use crate::exec::provision::{Command, Executor, Tell};
 use crate::exec::run;
 use crate::exec::settle;
 pub use crate::exec::stop::StopSignal;
@@ -35,6 +36,8 @@ pub struct Host {
     pub events: Arc<dyn EventSink>,
     /// Given to providers; its call log is replaced by one that feeds the events.
     pub env: Environment,
+    /// Runs the commands of provisioners.
+    pub executor: Arc<dyn Executor>,
     /// Files that functions read.
     pub files: Arc<dyn groma_lang::eval::FunctionHost + Send + Sync>,
     /// Directory that the command was started in (`path.cwd`).
@@ -62,6 +65,8 @@ pub struct PlanOptions {
     pub replace: Vec<InstanceAddr>,
     /// Fetched modules may run commands on this machine.
     pub allow_module_exec: bool,
+    /// Commands that only the state has may run.
+    pub allow_recipe_exec: bool,
     /// Root variables, typed.
     pub variables: BTreeMap<Arc<str>, Value>,
 }

@@ -206,7 +206,10 @@ impl Pool {
     }
 
     /// Replaces every minted part of a value by what it is now.
-    async fn fresh_parts(
+    ///
+    /// # Errors
+    /// A minter fails.
+    pub async fn fresh_parts(
         self: &Arc<Self>,
         value: &Value,
         minters: &BTreeMap<ProviderAddr, RecipeId>,

@@ -14,6 +14,7 @@ pub mod inputs;
 pub mod load;
 pub mod moves;
 pub mod packages;
+pub mod provisioners;
 pub mod targets;
 
 mod foreign;
@@ -212,6 +213,27 @@ pub struct ResourceBlock {
     pub lifecycle: Lifecycle,
     /// `timeouts` by operation (`create`, `update`, `delete`, `read`), as text such as `30m`.
     pub timeouts: BTreeMap<Arc<str>, Expr>,
+    /// In the order in which they run.
+    pub provisioners: Vec<Provisioner>,
+}
+
+/// Work beside the API: a command when an object was made, or before it is deleted.
+#[derive(Clone, Debug)]
+pub struct Provisioner {
+    /// `local-exec`, `remote-exec`, `file`.
+    pub kind: Arc<str>,
+    pub span: Span,
+    pub when: When,
+    /// `on_failure: continue`.
+    pub continues: bool,
+    /// Its own arguments.
+    pub body: Body,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    Create,
+    Destroy,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -280,6 +302,8 @@ pub struct Removed {
     pub from: Named,
     /// `lifecycle.destroy`: delete the object, not just forget it.
     pub destroy: bool,
+    /// What runs before the object is deleted.
+    pub provisioners: Vec<Provisioner>,
     pub span: Span,
 }
 

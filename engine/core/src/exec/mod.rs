@@ -3,6 +3,7 @@
 pub mod context;
 pub mod emit;
 pub mod operation;
+pub mod provision;
 pub mod run;
 pub mod scheduler;
 pub mod settle;

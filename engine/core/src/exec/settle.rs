@@ -28,6 +28,13 @@ use std::time::Duration;
 const REQUEST_MAX: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// Why an object is tainted whose provisioners nobody saw end.
+const CUT_OFF: &str = "the run was cut off while its provisioners ran";
+
+fn is_provisioning(open: &OpenOp) -> bool {
+    open.made.as_ref().is_some_and(|m| m.provisioning)
+}
+
 /// What was found of one operation.
 enum Verdict {
     Present(Seen),
@@ -228,7 +235,7 @@ fn close(
             records
         }
         (Verdict::Present(seen), _) => {
-            let object = settled(begin, existing, seen);
+            let object = settled(open, existing, seen);
             vec![Record::End(op, Ended::Settled(Box::new(object)))]
         }
         (Verdict::Gone, _) => {
@@ -279,6 +286,9 @@ fn failed(
     diagnostic.help = error.help.clone();
     diagnostics.push(diagnostic);
     let status = match error.kind {
+        _ if is_provisioning(open) && matches!(error.kind, ErrorKind::Unconverged | ErrorKind::TimedOut) => {
+            Status::Tainted(CUT_OFF.into())
+        }
         ErrorKind::Tainted => Status::Tainted(error.to_string().into()),
         ErrorKind::Unconverged | ErrorKind::TimedOut => Status::Unconverged(error.to_string().into()),
         _ => return Vec::new(),
@@ -289,9 +299,13 @@ fn failed(
     }
 }
 
-fn settled(begin: &crate::state::BeginOp, existing: Option<&Object>, seen: Seen) -> Object {
+fn settled(open: &OpenOp, existing: Option<&Object>, seen: Seen) -> Object {
+    let begin = &open.begin;
     let status = match existing.map(|o| &o.status) {
         Some(Status::Deposed(key)) => Status::Deposed(key.clone()),
+        _ if is_provisioning(open) => Status::Tainted(CUT_OFF.into()),
+        // They have not begun: the next plan goes on with them.
+        _ if begin.settings.unprovisioned => Status::Unconverged("its provisioners have not run".into()),
         _ => Status::Ready,
     };
     Object {

@@ -52,6 +52,8 @@ struct FileDto {
     excludes: Vec<String>,
     replace: Vec<String>,
     allow_module_exec: bool,
+    #[serde(default)]
+    allow_recipe_exec: bool,
     refreshed: Vec<RefreshedDto>,
     data: Vec<(String, Blob)>,
     reads: BTreeMap<String, ReadDto>,
@@ -279,6 +281,7 @@ pub fn save(
         excludes: options.excludes.clone(),
         replace: options.replace.iter().map(ToString::to_string).collect(),
         allow_module_exec: options.allow_module_exec,
+        allow_recipe_exec: options.allow_recipe_exec,
         refreshed: save_refreshed(planner, keys)?,
         data: save_data(planner, keys)?,
         reads: save_reads(files, keys)?,
@@ -539,6 +542,7 @@ impl SavedPlan {
             targets: self.dto.targets.clone(),
             excludes: self.dto.excludes.clone(),
             allow_module_exec: self.dto.allow_module_exec,
+            allow_recipe_exec: self.dto.allow_recipe_exec,
             replace: self.dto.replace.iter().filter_map(|a| a.parse().ok()).collect(),
             variables,
         }

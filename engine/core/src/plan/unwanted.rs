@@ -109,7 +109,7 @@ impl Planner {
     }
 
     /// The `removed` block that names an address. Where two do, one that keeps the object wins.
-    pub(super) fn removed_block(&self, address: &InstanceAddr) -> Option<Removed> {
+    pub fn removed_block(&self, address: &InstanceAddr) -> Option<Removed> {
         let config = self.config();
         let (path, id) = block_of(&address.resource);
         let names = |base: &ModulePath, from: &Named| match from {

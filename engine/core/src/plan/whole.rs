@@ -80,6 +80,7 @@ pub async fn plan(
     }
     planner.check_replace();
     planner.rules();
+    planner.plan_farewells();
     planner.checks();
     planner.tell_commands();
     planner.outputs(&mut plan, options);
@@ -141,6 +142,10 @@ fn doubts(state: &State) -> Vec<Doubt> {
     let of = |op: &crate::state::OpenOp| Doubt {
         address: op.begin.address.clone(),
         what: match &op.made {
+            Some(made) if made.provisioning => {
+                "an earlier run was cut off while its provisioners ran; the next apply takes it as tainted"
+                    .to_string()
+            }
             Some(_) => "an earlier run left it waiting; this one goes on waiting".to_string(),
             None => "an earlier run began it and did not see its end".to_string(),
         },

@@ -3,7 +3,9 @@
 //! Sensitive values are null and their places are listed, unless they are asked for by name.
 
 use super::lock::time;
-use super::{Object, OnDestroy, OpId, OpenOp, OutputValue, Recipe, RecipeId, Settings, State, Status};
+use super::{
+    Object, OnDestroy, OpId, OpenOp, OutputValue, Recipe, RecipeId, RecordedCommand, Settings, State, Status,
+};
 use groma_provider::Action;
 use groma_types::json::to_json;
 use groma_types::{AttrPath, Step, Value, ValueKind};
@@ -75,7 +77,7 @@ pub fn status_words(status: &Status) -> (&'static str, Option<&str>) {
 }
 
 fn settings_json(settings: &Settings) -> Json {
-    json!({
+    let mut json = json!({
         "create_before_destroy": settings.create_before_destroy,
         "prevent_destroy": settings.prevent_destroy,
         "on_destroy": match settings.on_destroy {
@@ -89,7 +91,18 @@ fn settings_json(settings: &Settings) -> Json {
             "update": millis(settings.timeouts.update),
             "delete": millis(settings.timeouts.delete),
         },
-    })
+    });
+    if settings.unprovisioned {
+        json["unprovisioned"] = true.into();
+    }
+    if !settings.before_destroy.is_empty() {
+        let one = |c: &RecordedCommand| {
+            let texts = c.arguments.iter().map(|(name, expr)| (name.to_string(), Json::from(&**expr)));
+            json!({ "arguments": Json::Object(texts.collect()), "continues": c.continues })
+        };
+        json["before_destroy"] = settings.before_destroy.iter().map(one).collect();
+    }
+    json
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

@@ -115,6 +115,19 @@ pub struct Settings {
     pub prevent_destroy: bool,
     pub on_destroy: OnDestroy,
     pub timeouts: Timeouts,
+    /// It has create-time provisioners, and they have not ended well.
+    pub unprovisioned: bool,
+    /// What was written to run before it is deleted.
+    pub before_destroy: Vec<RecordedCommand>,
+}
+
+/// A destroy-time provisioner as it was written: nothing runs from here unless the user agrees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedCommand {
+    /// Its arguments, as expressions over the object.
+    pub arguments: BTreeMap<Arc<str>, Arc<str>>,
+    /// `on_failure: continue`.
+    pub continues: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -60,6 +60,8 @@ pub struct MadeOp {
     pub attributes: Value,
     pub private: Json,
     pub operation: Option<Arc<str>>,
+    /// The object is made; its create-time provisioners run now.
+    pub provisioning: bool,
 }
 
 /// How an operation ended.

@@ -2,7 +2,7 @@
 
 use super::{
     BeginOp, Ended, MadeOp, Object, ObjectId, OnDestroy, OpId, OutputValue, Recipe, RecipeId, Record,
-    Settings, Status,
+    RecordedCommand, Settings, Status,
 };
 use groma_provider::{Action, World};
 use groma_types::address::Address;
@@ -28,6 +28,8 @@ pub(crate) fn settings() -> Settings {
         prevent_destroy: true,
         on_destroy: OnDestroy::Keep,
         timeouts: Timeouts::minutes(30, 20, 10),
+        unprovisioned: false,
+        before_destroy: Vec::new(),
     }
 }
 
@@ -109,6 +111,7 @@ pub(crate) fn story() -> Vec<Vec<Record>> {
         attributes: attributes(name),
         private: json!({}),
         operation: Some("handle".into()),
+        provisioning: false,
     };
     let vpc = object("o1", "aws_vpc.main", Status::Ready);
     let app = object("o2", "module.a[\"k\"].aws_app.x[0]", Status::Unconverged("too slow".into()));
@@ -241,12 +244,19 @@ fn bare_prefix(value: Value) -> Value {
 
 fn any_settings() -> impl Strategy<Value = Settings> {
     let on_destroy = prop_oneof![Just(OnDestroy::Delete), Just(OnDestroy::Keep), Just(OnDestroy::Forbid)];
-    (any::<bool>(), any::<bool>(), on_destroy, any::<Duration>()).prop_map(
-        |(create_before_destroy, prevent_destroy, on_destroy, time)| Settings {
-            create_before_destroy,
-            prevent_destroy,
-            on_destroy,
-            timeouts: Timeouts { read: Duration::from_millis(5), ..Timeouts::all(time) },
+    let command = (btree_map(text(), text(), 0..3), any::<bool>());
+    let command = command.prop_map(|(arguments, continues)| RecordedCommand { arguments, continues });
+    let commands = vec(command, 0..3);
+    (any::<bool>(), any::<bool>(), on_destroy, any::<Duration>(), any::<bool>(), commands).prop_map(
+        |(create_before_destroy, prevent_destroy, on_destroy, time, unprovisioned, before_destroy)| {
+            Settings {
+                create_before_destroy,
+                prevent_destroy,
+                on_destroy,
+                timeouts: Timeouts { read: Duration::from_millis(5), ..Timeouts::all(time) },
+                unprovisioned,
+                before_destroy,
+            }
         },
     )
 }
@@ -279,11 +289,10 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
     let begin = (action, value(), any_settings(), text()).prop_map(|(action, planned, settings, token)| {
         BeginOp { planned, settings, token, ..begin(action, "o1", "aws_vpc.main") }
     });
-    let made = (value(), option::of(text())).prop_map(|(attributes, operation)| MadeOp {
-        attributes,
-        private: json!([1, {"a": null}]),
-        operation,
-    });
+    let made =
+        (value(), option::of(text()), any::<bool>()).prop_map(|(attributes, operation, provisioning)| {
+            MadeOp { attributes, private: json!([1, {"a": null}]), operation, provisioning }
+        });
     let ended = prop_oneof![
         any_object().prop_map(|o| Ended::Settled(Box::new(o))),
         vec(id(), 0..3).prop_map(|dropped| Ended::Deleted { dropped }),

@@ -10,6 +10,7 @@ mod life;
 mod minters;
 mod modules;
 mod moves;
+mod provisioners;
 mod speed;
 mod stops;
 mod support;

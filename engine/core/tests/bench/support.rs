@@ -5,12 +5,13 @@ use groma_engine::config::Config;
 use groma_engine::config::load::{LoadRequest, MemoryFiles, load};
 use groma_engine::event::{Event, EventKind, EventSink};
 use groma_engine::facade::{
-    self, ApplyOptions, ApproveDeferred, Ended, Host, PlanOptions, Registry, StopSignal,
+    self, ApplyOptions, ApproveDeferred, Command, Ended, Executor, Host, PlanOptions, Registry, StopSignal,
+    Tell,
 };
 use groma_engine::plan::{Change, ChangeAction, Plan};
 use groma_engine::state::{MemStore, State, Store, verify};
 use groma_lang::eval::NoHost;
-use groma_provider::{Clock, Environment, NetworkPolicy, NoLog, Provider};
+use groma_provider::{Clock, Environment, NetworkPolicy, NoLog, Provider, async_trait};
 use groma_provider_sim::{SimClock, SimConfig, SimEntropy, SimProvider, SimWorld, block_on};
 use groma_types::{SourceMap, Timestamp};
 use std::collections::BTreeMap;
@@ -36,6 +37,34 @@ pub(crate) struct Bench {
     pub(crate) parallelism: Option<usize>,
     /// Stop signals of the next runs: after how long, and how urgent.
     pub(crate) stops: Vec<(Duration, u8)>,
+    pub(crate) allow_recipe_exec: bool,
+    pub(crate) shell: Arc<SimShell>,
+}
+
+/// Runs nothing: keeps what it was asked to run. `sleep N` takes N seconds of the bench's clock, `exit N` fails, `echo T`
+/// gives the line T.
+pub(crate) struct SimShell {
+    pub(crate) ran: Mutex<Vec<Command>>,
+    clock: SimClock,
+}
+
+#[async_trait]
+impl Executor for SimShell {
+    fn shell(&self) -> Vec<String> {
+        vec!["sh".into()]
+    }
+
+    async fn run(&self, command: &Command, line: &Tell<'_>) -> Result<(), String> {
+        self.ran.lock().unwrap().push(command.clone());
+        let text = command.argv.last().unwrap();
+        match text.split_once(' ') {
+            Some(("sleep", n)) => self.clock.sleep(Duration::from_secs(n.parse().unwrap())).await,
+            Some(("echo", text)) => line(text),
+            Some(("exit", n)) => return Err(format!("exit status {n}")),
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 /// How a command ended.
@@ -55,15 +84,18 @@ impl Bench {
     }
 
     pub(crate) fn with(config: SimConfig, seed: u64) -> Bench {
+        let clock = SimClock::new(Timestamp::from_secs(1_700_000_000));
         Bench {
             world: SimWorld::new(config),
             store: MemStore::new(State { lineage: "test".into(), ..State::default() }),
-            clock: SimClock::new(Timestamp::from_secs(1_700_000_000)),
+            clock: clock.clone(),
             entropy: SimEntropy::new(seed),
             events: Arc::default(),
             approve: ApproveDeferred::default(),
             parallelism: None,
             stops: Vec::new(),
+            allow_recipe_exec: false,
+            shell: Arc::new(SimShell { ran: Mutex::default(), clock }),
         }
     }
 
@@ -90,6 +122,7 @@ impl Bench {
                 network: NetworkPolicy::Open,
                 vars: Arc::default(),
             },
+            executor: self.shell.clone(),
             files: Arc::new(NoHost),
             cwd: "/".into(),
             workspace: "default".into(),
@@ -120,7 +153,8 @@ impl Bench {
     }
 
     pub(crate) fn destroy(&mut self, spec: Option<&str>) -> Outcome {
-        let options = PlanOptions { destroy: true, ..PlanOptions::default() };
+        let allow_recipe_exec = self.allow_recipe_exec;
+        let options = PlanOptions { destroy: true, allow_recipe_exec, ..PlanOptions::default() };
         self.run(spec.map(parse), &options, &StopSignal::default())
     }
 
@@ -302,6 +336,9 @@ fn line(event: &Event) -> Option<String> {
         EventKind::OperationSkipped { address, .. } => format!("skipped {address}"),
         EventKind::OperationHeld { address, action, .. } => format!("held {action:?} {address}"),
         EventKind::OperationSuspended { address } => format!("suspended {address}"),
+        EventKind::ProvisionStarted { address, .. } => format!("provision {address}"),
+        EventKind::ProvisionOutput { address, line, .. } => format!("said {address}: {line}"),
+        EventKind::ProvisionFailed { address, .. } => format!("provision failed {address}"),
         _ => return None,
     })
 }

@@ -2,7 +2,10 @@
 
 use super::{Schemas, kind_schema};
 use crate::config::targets::{Target, provider_for, provider_name, target};
-use crate::config::{BlockId, Config, Expansion, Module, ModulePath, ProviderRef, ResourceBlock, Rule, body};
+use crate::config::{
+    BlockId, Config, Expansion, Module, ModulePath, ProviderRef, ResourceBlock, Rule, When, body,
+    provisioners,
+};
 use groma_lang::expr::{Expr, Reference};
 use groma_types::Span;
 use groma_types::schema::Block;
@@ -149,6 +152,9 @@ impl<'a> Builder<'a> {
         block.lifecycle.replace_triggered_by.iter().for_each(|e| self.expr(module, e, &mut edges));
         self.rules(module, &block.lifecycle.preconditions, &mut edges);
         self.rules(module, &block.lifecycle.postconditions, &mut edges);
+        for provisioner in block.provisioners.iter().filter(|p| p.when == When::Create) {
+            self.references(module, &provisioners::references(provisioner), false, &mut edges);
+        }
         // A postcondition may name its own block.
         let own = ItemId { module: module.path.clone(), item: Item::Resource(block.id.clone()) };
         let conditions: Vec<Span> = block.lifecycle.postconditions.iter().map(|r| r.span).collect();

@@ -3,7 +3,10 @@
 use super::graph::lifecycle_exprs;
 use super::{Schemas, kind_schema};
 use crate::config::targets::{Target, provider_name, target};
-use crate::config::{BlockId, Config, Expansion, IgnoreChanges, Module, ResourceBlock, Rule, body};
+use crate::config::{
+    BlockId, Config, Expansion, IgnoreChanges, Module, Provisioner, ResourceBlock, Rule, When, body,
+    provisioners,
+};
 use groma_lang::expr::{Expr, RefStep, Reference};
 use groma_types::diagnostic::nearest;
 use groma_types::schema::Block;
@@ -59,6 +62,7 @@ impl Names<'_> {
             provider.hosted_by.iter().for_each(|r| self.reference(r));
             self.at = Place::default();
         }
+        module.removed.iter().for_each(|r| self.provisioners(&r.provisioners));
         for call in module.calls.values() {
             self.expansion(&call.expansion);
             self.all(&call.depends_on);
@@ -86,7 +90,18 @@ impl Names<'_> {
         self.rules(&block.lifecycle.preconditions);
         self.at.self_object = true;
         self.rules(&block.lifecycle.postconditions);
+        self.provisioners(&block.provisioners);
         self.at = Place::default();
+    }
+
+    /// What a destroy-time provisioner must not name at all is told by its own check.
+    fn provisioners(&mut self, all: &[Provisioner]) {
+        for provisioner in all {
+            self.out.extend(provisioners::check(provisioner));
+            if provisioner.when == When::Create && &*provisioner.kind == provisioners::LOCAL_EXEC {
+                self.all(&provisioners::references(provisioner));
+            }
+        }
     }
 
     /// An entry of `ignore_changes` is a path in the block itself.

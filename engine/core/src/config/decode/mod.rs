@@ -3,6 +3,7 @@
 //! What a provider's or a module's own arguments mean is not decided here: they stay nodes in a [`Body`].
 
 mod moves;
+mod provisioner;
 mod resource;
 mod settings;
 

@@ -3,7 +3,7 @@
 use super::Decoder;
 use crate::config::gather::RawBlock;
 use crate::config::values::{one_or_many, reference, static_bool};
-use crate::config::{Moved, Named, Removed};
+use crate::config::{Moved, Named, Provisioner, Removed, When};
 use groma_lang::document::Node;
 use groma_lang::expr::{RefStep, Reference};
 use groma_types::{Diagnostic, InstanceAddr, InstanceKey, Mode, ModuleAddr, ModuleStep, ResourceAddr, Span};
@@ -39,9 +39,12 @@ impl Decoder<'_> {
     pub(super) fn removed(&mut self, block: &RawBlock) {
         let mut from = None;
         let mut destroy = true;
+        let mut provisioners = Vec::new();
         for (key, node) in &block.entries {
             match &*key.text {
                 "from" => from = self.named(node, "from").map(|named| (named, node.span)),
+                "provisioner" => provisioners = self.provisioners(node),
+                "connection" => {}
                 "lifecycle" => {
                     for (key, value) in one_or_many(node).into_iter().filter_map(Node::as_map).flatten() {
                         match &*key.text {
@@ -50,7 +53,7 @@ impl Decoder<'_> {
                         }
                     }
                 }
-                _ => self.unknown(key, "A removed block", &["from", "lifecycle"]),
+                _ => self.unknown(key, "A removed block", &["from", "lifecycle", "provisioner"]),
             }
         }
         if block.get("from").is_none_or(Node::is_null) {
@@ -63,7 +66,23 @@ impl Decoder<'_> {
         if matches!(&from, Named::Resource(address) if address.resource.mode != Mode::Managed) {
             return self.bad_address(span, "Only resources are in the state: nothing is removed of this.");
         }
-        self.module.removed.push(Removed { from, destroy, span });
+        self.idle(&provisioners, destroy);
+        self.module.removed.push(Removed { from, destroy, provisioners, span });
+    }
+
+    /// Provisioners of a `removed` block that would never run.
+    fn idle(&mut self, provisioners: &[Provisioner], destroy: bool) {
+        for idle in provisioners.iter().filter(|p| p.when == When::Create || !destroy) {
+            let why = match destroy {
+                true => "Nothing is created for a removed block: its provisioners have when: destroy.",
+                false => "With lifecycle.destroy = false nothing is destroyed, so it would never run.",
+            };
+            self.out.push(
+                Diagnostic::error("G0622", "A provisioner that would never run")
+                    .detail(why)
+                    .at(idle.span, "this provisioner"),
+            );
+        }
     }
 
     fn named(&mut self, node: &Node, what: &str) -> Option<Named> {

@@ -61,6 +61,7 @@ impl Decoder<'_> {
             depends_on: Vec::new(),
             lifecycle: Lifecycle::default(),
             timeouts: BTreeMap::new(),
+            provisioners: Vec::new(),
             id,
         };
         let mut expansions = Expansions::new();
@@ -81,11 +82,9 @@ impl Decoder<'_> {
                 "lifecycle" => self.lifecycle(node, &mut resource.lifecycle, &mut expansions),
                 "timeouts" => resource.timeouts = self.timeouts(node),
                 "dynamic" => self.dynamic_timeouts(node, &mut resource.body),
-                "provisioner" | "connection" => self.out.push(
-                    Diagnostic::error("G0614", "Provisioners are not run yet")
-                        .detail("This version of groma does not run provisioners.")
-                        .at(key.span, "this block"),
-                ),
+                "provisioner" => resource.provisioners = self.provisioners(node),
+                // How to reach a machine: only what is refused would use it.
+                "connection" => {}
                 _ => {}
             }
         }

@@ -16,6 +16,7 @@ impl Run<'_> {
     pub(super) fn finished(&mut self, finished: Finished) {
         match finished {
             Finished::Read { node, reads } => self.read_finished(node, reads),
+            Finished::Provisioned { node, op, ended, then } => self.provisioned(node, op, &ended, then),
             Finished::Operation { node, op, result } => {
                 // A message of this operation may still be queued: it comes first.
                 while let Ok(message) = self.receiver.try_recv() {
@@ -25,6 +26,9 @@ impl Run<'_> {
                 let Some(running) = self.running.remove(&op) else { return };
                 self.limit_feedback(&running, result.as_ref().err());
                 match result {
+                    Ok(Done::Settled(seen)) if running.begin.settings.unprovisioned => {
+                        self.provision_made(node, op, running, seen);
+                    }
                     Ok(done) => self.succeeded(node, op, &running, done),
                     Err(error) => self.failed(node, op, &running, &error),
                 }
@@ -91,16 +95,13 @@ impl Run<'_> {
     pub(super) fn object_settled(&mut self, op: OpId, running: &Running, seen: Seen) {
         let begin = &running.begin;
         let found = self.planner.schema_of(Mode::Managed, &begin.address.resource.kind, &begin.provider.name);
-        let mut value = seen.attributes.value().clone();
+        let value = self.marked_result(begin, &seen);
         if let Some((_, schema)) = &found {
-            // Marks that came with the configuration stay where the value is what was planned.
-            value = crate::values::keep_marks(
-                &crate::values::apply_schema_marks(&value, &schema.block),
-                &begin.planned,
-            );
             self.note_made(schema, &value, begin);
         }
-        let object = self.object(begin, running.prior.as_ref(), value.clone(), seen.private, Status::Ready);
+        let mut object =
+            self.object(begin, running.prior.as_ref(), value.clone(), seen.private, Status::Ready);
+        object.settings.unprovisioned = false;
         self.record(Record::End(op, Ended::Settled(Box::new(object))));
         if let Some(planned) = &running.planned
             && !decide::surprises(planned, &value).is_empty()
@@ -113,6 +114,16 @@ impl Run<'_> {
         }
         self.settled_value(&begin.address, Some(value));
         self.mark_done(&begin.address);
+    }
+
+    /// What came of an operation. Marks that came with the configuration stay where the value is what was planned.
+    pub(super) fn marked_result(&self, begin: &BeginOp, seen: &Seen) -> Value {
+        let value = seen.attributes.value();
+        let found = self.planner.schema_of(Mode::Managed, &begin.address.resource.kind, &begin.provider.name);
+        found.map_or(value.clone(), |(_, schema)| {
+            let marked = crate::values::apply_schema_marks(value, &schema.block);
+            crate::values::keep_marks(&marked, &begin.planned)
+        })
     }
 
     pub(super) fn note_made(&mut self, schema: &KindSchema, value: &Value, begin: &BeginOp) {

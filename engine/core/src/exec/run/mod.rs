@@ -9,6 +9,7 @@
 
 mod finish;
 mod outputs;
+mod provision;
 mod retire;
 mod settle;
 mod start;
@@ -17,7 +18,8 @@ pub use outputs::{forget_outputs, record_outputs};
 
 use super::context::{MadeKeys, Message};
 use super::emit::Emitter;
-use super::operation::Done;
+use super::operation::{Done, Request};
+use super::provision::Provisioned;
 use super::scheduler::{LimitId, NodeId, NodeRef, NodeSpec, Scheduler};
 use super::stop::StopSignal;
 use crate::event::{EventKind, Summary};
@@ -42,7 +44,16 @@ const SLOTS_MAX: usize = 64;
 /// What a finished future brings.
 enum Finished {
     Operation { node: NodeId, op: OpId, result: Result<Done, ProviderError> },
+    Provisioned { node: NodeId, op: OpId, ended: Provisioned, then: Then },
     Read { node: NodeId, reads: Vec<(PendingRead, Result<Option<Value>, ProviderError>)> },
+}
+
+/// What follows the provisioners of an operation.
+enum Then {
+    /// The object is made: the operation's end.
+    Settled(groma_provider::Object),
+    /// The call that they went before.
+    Call(Box<Request>),
 }
 
 /// A running operation.
@@ -76,6 +87,8 @@ pub struct Run<'a> {
     addresses: BTreeMap<Block, Vec<ResourceAddr>>,
     indexed: usize,
     futures: FuturesUnordered<LocalBoxFuture<'static, Finished>>,
+    /// Begun, and polled after the next flush.
+    begun: Vec<LocalBoxFuture<'static, Finished>>,
     sender: mpsc::UnboundedSender<Message<OpId>>,
     receiver: mpsc::UnboundedReceiver<Message<OpId>>,
     made_keys: MadeKeys,
@@ -133,6 +146,7 @@ pub async fn run(
         addresses: BTreeMap::new(),
         indexed: 0,
         futures: FuturesUnordered::new(),
+        begun: Vec::new(),
         sender,
         receiver,
         made_keys: MadeKeys::default(),
@@ -180,6 +194,7 @@ impl Run<'_> {
                 self.start(node).await;
             }
             self.flush()?;
+            self.futures.extend(self.begun.drain(..));
             // Nothing can start and nothing runs: whatever is left waits for something that was skipped or stopped.
             if self.futures.is_empty() {
                 return Ok(());
@@ -240,6 +255,7 @@ impl Run<'_> {
                     attributes: made.attributes.into_value(),
                     private: made.private,
                     operation: made.operation.map(Into::into),
+                    provisioning: false,
                 };
                 if let Some(running) = self.running.get_mut(&owner) {
                     running.made = Some(op.clone());

@@ -39,8 +39,15 @@ impl Run<'_> {
             // Its record goes with the end of its host's deletion.
             return self.finish(id, Outcome::Done);
         }
+        let this = self.seen(&object).0;
+        let Some(jobs) = self.planner.before_delete(&object, &change, &this) else {
+            let error = ProviderError::new(ErrorKind::Invalid, "its destroy-time provisioners can't run");
+            return self.fail_early(id, &key.0, change.action, &error);
+        };
         match self.prepare_delete(&object, &change) {
-            Ok((request, begin)) => self.begin(id, request, begin, Some(object), ChangeAction::Delete, None),
+            Ok((request, begin)) => {
+                self.begin(id, request, begin, Some(object), ChangeAction::Delete, None, jobs);
+            }
             Err(error) => self.fail_early(id, &key.0, change.action, &error),
         }
     }

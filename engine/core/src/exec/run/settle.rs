@@ -2,14 +2,15 @@
 
 use super::super::context::Context;
 use super::super::operation::{self, Request};
+use super::super::provision::Job;
 use super::super::scheduler::{NodeId, Outcome};
-use super::{Finished, Run, Running, causes_text};
+use super::{Finished, Run, Running, Then, causes_text};
 use crate::event::EventKind;
 use crate::facade::ApproveDeferred;
 use crate::graph::build::{self, Extent, Node};
 use crate::plan::planner::{self, ProviderState, block_of};
 use crate::plan::{Change, ChangeAction, Reason, decide};
-use crate::state::{BeginOp, Object, ObjectId, RecipeId, Record, Settings, Status};
+use crate::state::{BeginOp, Object, ObjectId, OpId, RecipeId, Record, Settings, Status};
 use groma_provider::{Action, ErrorKind, Identity, ProviderError};
 use groma_types::schema::Timeouts;
 use groma_types::{Address, InstanceAddr, Mode, Resolved, ResourceAddr, Value};
@@ -223,7 +224,7 @@ impl Run<'_> {
                 let planned = change.planned.clone();
                 let shown =
                     if begin.action == Action::Create { ChangeAction::Create } else { ChangeAction::Update };
-                self.begin(id, request, begin, prior, shown, planned);
+                self.begin(id, request, begin, prior, shown, planned, Vec::new());
                 self.planner.changes.insert((address, None), change);
             }
             Err(error) => self.fail_early(id, &address, change.action, &error),
@@ -295,7 +296,7 @@ impl Run<'_> {
             owner_mark: mark.clone(),
             dependencies: self.dependencies(address),
             host: host.as_ref().and_then(|h| self.planner.state.current.get(h).cloned()),
-            settings: settings(change, timeouts),
+            settings: self.settings(change, timeouts, prior.as_ref()),
             schema_version: schema.version,
             at: now,
         };
@@ -376,7 +377,8 @@ impl Run<'_> {
         let Some(change) = self.planner.changes.get(&(address.clone(), None)).cloned() else { return };
         let mut new = object.clone();
         new.dependencies = self.dependencies(address);
-        new.settings = settings(&change, change.timeouts.unwrap_or(object.settings.timeouts));
+        let timeouts = change.timeouts.unwrap_or(object.settings.timeouts);
+        new.settings = self.settings(&change, timeouts, Some(&object));
         if let Some(ProviderState::Ready { recipe, host, .. }) = self.planner.providers.get(&change.provider)
         {
             new.recipe = recipe.clone();
@@ -408,6 +410,20 @@ impl Run<'_> {
         }
     }
 
+    /// What the record of an object keeps. A new one is not provisioned yet, if it ever is to be.
+    fn settings(&self, change: &Change, timeouts: Timeouts, prior: Option<&Object>) -> Settings {
+        let was_done = prior.is_some_and(|o| !o.settings.unprovisioned);
+        Settings {
+            create_before_destroy: change.create_before_destroy
+                || change.action == ChangeAction::ReplaceCreateFirst,
+            prevent_destroy: change.prevent_destroy,
+            on_destroy: change.on_destroy,
+            timeouts,
+            unprovisioned: !was_done && self.planner.is_provisioned(&change.address),
+            before_destroy: self.planner.recorded_commands(&change.address),
+        }
+    }
+
     pub(super) fn ensure_recipe(&mut self, id: &RecipeId) {
         if self.recipes_written.contains(id) {
             return;
@@ -421,6 +437,7 @@ impl Run<'_> {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "all that an operation is begun with; two call sites")]
     pub(super) fn begin(
         &mut self,
         node: NodeId,
@@ -429,6 +446,7 @@ impl Run<'_> {
         prior: Option<Object>,
         action: ChangeAction,
         planned: Option<Value>,
+        first: Vec<Job>,
     ) {
         let op = self.store.next_op();
         self.ensure_recipe(&begin.recipe);
@@ -436,6 +454,19 @@ impl Run<'_> {
         let deposed = prior.as_ref().is_some_and(|o| matches!(o.status, Status::Deposed(_)));
         let address = begin.address.clone();
         self.emitter.emit(EventKind::OperationStarted { address: address.clone(), action, deposed });
+        let started = self.planner.host.clock.now();
+        self.running
+            .insert(op, Running { node, address, action, begin, made: None, prior, started, planned });
+        self.by_node.insert(node, op);
+        match first.is_empty() {
+            true => self.call(node, op, request),
+            false => self.provision(node, op, first, Then::Call(Box::new(request))),
+        }
+    }
+
+    /// Makes the call of an operation that has begun, after the next flush.
+    pub(super) fn call(&mut self, node: NodeId, op: OpId, request: Request) {
+        let Some(running) = self.running.get(&op) else { return };
         let context = Context {
             owner: op,
             messages: self.sender.clone(),
@@ -444,28 +475,14 @@ impl Run<'_> {
             made_keys: self.made_keys.clone(),
         };
         let pool = self.planner.pool.clone();
-        let (recipe, kind) = (begin.recipe.clone(), begin.address.resource.kind.clone());
-        let started = self.planner.host.clock.now();
-        self.running
-            .insert(op, Running { node, address, action, begin, made: None, prior, started, planned });
-        self.by_node.insert(node, op);
-        self.futures.push(Box::pin(async move {
+        let (recipe, kind) = (running.begin.recipe.clone(), running.begin.address.resource.kind.clone());
+        self.begun.push(Box::pin(async move {
             let result = match pool.get(&recipe).await {
                 Ok(configured) => operation::run(&*configured, &kind, request, &context).await,
                 Err(error) => Err(error),
             };
             Finished::Operation { node, op, result }
         }));
-    }
-}
-
-pub(super) fn settings(change: &Change, timeouts: Timeouts) -> Settings {
-    Settings {
-        create_before_destroy: change.create_before_destroy
-            || change.action == ChangeAction::ReplaceCreateFirst,
-        prevent_destroy: change.prevent_destroy,
-        on_destroy: change.on_destroy,
-        timeouts,
     }
 }
 

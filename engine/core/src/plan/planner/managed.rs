@@ -187,6 +187,7 @@ impl Planner {
                 change.reason = Reason::Resume;
             }
         }
+        self.plan_provisioners(address, resource, &change)?;
         Some((change, config))
     }
 

@@ -8,6 +8,7 @@ mod data;
 mod lifecycle;
 mod managed;
 mod providers;
+mod provision;
 
 pub use data::read_data;
 pub use lifecycle::parse_duration;

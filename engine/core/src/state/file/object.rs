@@ -2,7 +2,9 @@
 
 use super::value::{ValueDto, decode, encode};
 use super::{FormError, Reader, Writer, parse, text};
-use crate::state::{Object, ObjectId, OnDestroy, OutputValue, Recipe, RecipeId, Settings, Status};
+use crate::state::{
+    Object, ObjectId, OnDestroy, OutputValue, Recipe, RecipeId, RecordedCommand, Settings, Status,
+};
 use groma_provider::World;
 use groma_types::Timestamp;
 use groma_types::schema::Timeouts;
@@ -45,6 +47,16 @@ pub(crate) struct SettingsDto {
     prevent_destroy: bool,
     on_destroy: OnDestroyDto,
     timeouts: TimeoutsDto,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unprovisioned: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    before_destroy: Vec<CommandDto>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct CommandDto {
+    arguments: BTreeMap<String, String>,
+    continues: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,7 +185,19 @@ pub(crate) fn encode_settings(settings: &Settings) -> SettingsDto {
             OnDestroy::Forbid => OnDestroyDto::Forbid,
         },
         timeouts: TimeoutsDto { create, read, update, delete },
+        unprovisioned: settings.unprovisioned,
+        before_destroy: settings.before_destroy.iter().map(encode_command).collect(),
     }
+}
+
+fn encode_command(command: &RecordedCommand) -> CommandDto {
+    let arguments = command.arguments.iter().map(|(name, expr)| (text(name), text(expr)));
+    CommandDto { arguments: arguments.collect(), continues: command.continues }
+}
+
+fn decode_command(dto: &CommandDto) -> RecordedCommand {
+    let arguments = dto.arguments.iter().map(|(name, expr)| (name.as_str().into(), expr.as_str().into()));
+    RecordedCommand { arguments: arguments.collect(), continues: dto.continues }
 }
 
 pub(crate) fn decode_settings(dto: &SettingsDto) -> Settings {
@@ -187,6 +211,8 @@ pub(crate) fn decode_settings(dto: &SettingsDto) -> Settings {
             OnDestroyDto::Forbid => OnDestroy::Forbid,
         },
         timeouts: Timeouts { create, read, update, delete },
+        unprovisioned: dto.unprovisioned,
+        before_destroy: dto.before_destroy.iter().map(decode_command).collect(),
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) struct MadeDto {
     attributes: ValueDto,
     private: Json,
     operation: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    provisioning: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -187,6 +189,7 @@ fn encode_made(writer: &mut Writer<'_>, op: OpId, made: &MadeOp) -> Result<MadeD
         attributes: encode(writer, &operation_scope(op), &made.attributes)?,
         private: made.private.clone(),
         operation: made.operation.as_ref().map(text),
+        provisioning: made.provisioning,
     })
 }
 
@@ -195,6 +198,7 @@ fn decode_made(reader: &mut Reader<'_>, op: OpId, dto: MadeDto) -> Result<MadeOp
         attributes: decode(reader, &operation_scope(op), dto.attributes)?,
         private: dto.private,
         operation: dto.operation.map(Into::into),
+        provisioning: dto.provisioning,
     })
 }
 
