@@ -119,6 +119,7 @@ fn destroy_needs_no_spec() {
     }
     stack.run(DESTROY).must(1).says(&["-without-spec"]);
     let events = stack.ok(&["destroy", "-auto-approve", "-without-spec", "-json"]).events();
+    assert!(events.iter().all(|e| e["@level"] != "error"), "what was agreed to is no error");
     destroyed_in_order(&events);
     assert_eq!(shape(&stack), empty);
 }
@@ -197,7 +198,8 @@ fn the_sandbox_and_the_clouds_never_meet() {
 
     // Another account of the sandbox: the world error, and nothing is read as gone.
     stack.set_env("AWS_PROFILE", "sandbox-222222222222");
-    stack.run(&["plan"]).must(1).says(&["111111111111", "222222222222"]);
+    let told = stack.run(&["plan"]).must(1).says(&["111111111111", "222222222222"]);
+    assert_eq!(told.stderr.matches("222222222222").count(), 1, "one cause, one message: {}", told.stderr);
     stack.run(DESTROY).must(1).says(&["111111111111", "222222222222"]);
     stack.set_env("AWS_PROFILE", "");
     assert_eq!(shape(&stack), before);

@@ -96,3 +96,55 @@ fn sensitive_outputs_show_only_where_asked_for() {
     }
     stack.ok(&["destroy", "-auto-approve", "-json"]).says_not(&["canary"]);
 }
+
+/// What can't be written whole is an error, unless nobody reads any more.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_is_lost_is_an_error() {
+    let stack = Stack::new().file("main.yaml", "output: {o: {value: 1}}\n");
+    stack.ok(&["apply", "-auto-approve"]);
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+    let out = stack.command(&["output", "-raw", "o"]).stdout(full()).output().expect("the binary runs");
+    assert_eq!(out.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("could not be written"));
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let out = stack.command(&["output", "-raw", "o"]).stdout(writer).output().expect("the binary runs");
+    assert_eq!(out.status.code(), Some(0));
+}
+
+#[test]
+fn values_beyond_reason_are_errors() {
+    let spec = "resource: {terraform_data: {a: {count: 1e12}}}\n";
+    Stack::new()
+        .file("main.yaml", spec)
+        .run(&["plan"])
+        .must(1)
+        .says(&["main.yaml:1:40", "1000000000000 is more than"]);
+    #[cfg(target_os = "linux")]
+    {
+        let stack = Stack::new().file("main.yaml", "output: {o: {value: '${file(\"/dev/zero\")}'}}\n");
+        stack.run(&["plan"]).must(1).says(&["larger than"]);
+    }
+}
+
+/// A check warns; it stops nothing, not even where it can't look.
+#[test]
+fn the_data_source_of_a_check_fails_no_run() {
+    let spec = r#"
+resource "terraform_data" "a" { input = 1 }
+check "c" {
+  data "local_file" "there" { filename = "there.txt" }
+  assert {
+    condition     = data.local_file.there.content == "x"
+    error_message = "It says ${data.local_file.there.content}."
+  }
+}
+"#;
+    let stack = Stack::new().file("main.tf", spec);
+    stack.ok(&["apply", "-auto-approve"]).says(&["warning[G1040]", "data.local_file.there", "1 added"]);
+    stack.write("there.txt", "y");
+    stack.ok(&["plan", "-detailed-exitcode"]).says(&["It says y."]).says_not(&["G1040"]);
+    stack.write("there.txt", "x");
+    stack.ok(&["plan", "-detailed-exitcode"]).says_not(&["warning"]);
+}

@@ -2,7 +2,7 @@
 
 use groma_lang::eval::FunctionHost;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 /// The machine's files, relative paths from the folder that the command runs in.
@@ -19,7 +19,7 @@ impl RealFiles {
 
 impl FunctionHost for RealFiles {
     fn read_file(&self, path: &str) -> Result<Vec<u8>, String> {
-        fs::read(self.at(path)).map_err(|e| format!("{path} can't be read: {e}"))
+        read_bounded(&self.at(path)).map_err(|e| format!("{path} can't be read: {e}"))
     }
 
     fn file_exists(&self, path: &str) -> Result<bool, String> {
@@ -87,6 +87,18 @@ fn walk(top: &Path, dir: &Path, found: &mut Vec<String>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A device such as `/dev/zero` has no end.
+const LARGEST: u64 = 512 << 20;
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 512 MiB"));
+    }
+    Ok(bytes)
 }
 
 /// Reads a whole file; `None` if it is not there.

@@ -64,6 +64,10 @@ fn main() -> ExitCode {
     let exit = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or(Exit::Error);
     // A question on the terminal that nobody answers must not hold the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
+    if render::is_output_lost() && exit != Exit::Error {
+        render::note_to_stderr("error: the output could not be written whole; what was done is done");
+        return Exit::Error.into();
+    }
     exit.into()
 }
 

@@ -17,7 +17,7 @@ use groma_engine::facade::{
 use groma_engine::plan::{ChangeAction, Plan};
 use groma_engine::state::local::LocalStore;
 use groma_engine::state::{Store, StoreError};
-use groma_types::{Diagnostic, SourceMap};
+use groma_types::{Diagnostic, Severity, SourceMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -168,11 +168,16 @@ fn spec_or_leave(
         voice.say(loaded.diagnostics.iter(), &loaded.sources);
         return Ok(());
     }
-    voice.say(loaded.diagnostics.iter(), &loaded.sources);
+    let goes_on = destroy && loaded.config.is_none() && (args.without_spec || !args.auto_approve);
+    let found = loaded.diagnostics.iter().cloned().map(|d| match goes_on {
+        true => Diagnostic { severity: d.severity.max(Severity::Warning), ..d },
+        false => d,
+    });
+    voice.say(&found.collect::<Vec<_>>(), &loaded.sources);
     if !destroy || loaded.config.is_some() {
         return Err(Exit::Error);
     }
-    if args.auto_approve && !args.without_spec {
+    if !goes_on {
         let why =
             "the spec is gone or does not parse; what the state holds would be destroyed by what it recorded";
         let help = "if that is meant, add -without-spec";

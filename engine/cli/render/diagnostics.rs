@@ -18,11 +18,31 @@ pub(crate) fn render<'a>(
     let mut sorted: Vec<&Diagnostic> = diagnostics.into_iter().collect();
     sorted.sort_by_key(|d| std::cmp::Reverse(d.severity));
     let mut out = String::new();
-    for diagnostic in sorted {
-        out.push_str(&one(diagnostic, sources, style));
+    for diagnostic in told_once(&sorted) {
+        out.push_str(&one(&diagnostic, sources, style));
         out.push('\n');
     }
     out
+}
+
+/// What is the same but for the object that it is about becomes one, on all these objects: one cause, one message.
+fn told_once(sorted: &[&Diagnostic]) -> Vec<Diagnostic> {
+    let same = |a: &Diagnostic, b: &Diagnostic| {
+        let head = |d: &Diagnostic| (d.severity, d.code, d.summary.clone());
+        a.labels.is_empty()
+            && b.labels.is_empty()
+            && head(a) == head(b)
+            && (&a.detail, &a.help) == (&b.detail, &b.help)
+    };
+    let mut told: Vec<Diagnostic> = Vec::new();
+    for diagnostic in sorted {
+        let before = told.iter_mut().find(|d| d.address.is_some() && same(d, diagnostic));
+        match (before.and_then(|d| d.address.as_mut()), &diagnostic.address) {
+            (Some(on), Some(address)) => *on = format!("{on}\n{address}").into(),
+            _ => told.push((*diagnostic).clone()),
+        }
+    }
+    told
 }
 
 /// One diagnostic.

@@ -345,6 +345,9 @@ fn check_key_marks(value: &Value, expr: &Expr, word: &str) -> Option<(Keys, Diag
     })
 }
 
+/// More instances of one block would not fit into memory, and were not meant.
+const MAX_COUNT: u64 = 1_000_000;
+
 fn count_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
     if let Some(bad) = check_key_marks(value, expr, "count") {
         return bad;
@@ -357,7 +360,12 @@ fn count_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
             (Keys::Unknown { causes: u.causes.clone(), counted: true }, Diagnostics::new())
         }
         ValueKind::Number(n) => match n.to_u64() {
-            Some(n) => (Keys::Count(n), Diagnostics::new()),
+            Some(n) if n <= MAX_COUNT => (Keys::Count(n), Diagnostics::new()),
+            Some(n) => bad_expansion(
+                expr,
+                &format!("The `count` value {n} is more than {MAX_COUNT}."),
+                "Give a number that was meant: each instance is planned and kept.",
+            ),
             None => bad_expansion(
                 expr,
                 "The `count` value must be a whole number, 0 or more.",

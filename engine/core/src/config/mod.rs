@@ -203,6 +203,8 @@ pub enum Expansion {
 #[derive(Clone, Debug)]
 pub struct ResourceBlock {
     pub id: BlockId,
+    /// A data source inside of a `check`: that it can't be read is a warning.
+    pub in_check: bool,
     pub span: Span,
     pub expansion: Expansion,
     /// As written, or the default configuration of the provider that the kind's name begins with.

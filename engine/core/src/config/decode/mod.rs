@@ -314,7 +314,7 @@ impl Decoder<'_> {
         for (key, node) in &block.entries {
             match &*key.text {
                 "assert" => rules = self.rules(node, "assert"),
-                "data" => self.not_yet(block, "data source in a check"),
+                "data" => self.check_data(node),
                 _ => self.unknown(key, "A check", &["assert", "data"]),
             }
         }

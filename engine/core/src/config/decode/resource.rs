@@ -54,6 +54,7 @@ impl Decoder<'_> {
         let id = BlockId { mode, kind: label(block, 0), name: label(block, 1) };
         let default_provider = id.kind.split('_').next().unwrap_or(&id.kind).into();
         let mut resource = ResourceBlock {
+            in_check: false,
             span: block.span,
             expansion: Expansion::Single,
             provider: ProviderRef { name: default_provider, alias: None, key: None, span: block.span },
@@ -95,6 +96,30 @@ impl Decoder<'_> {
             }
             Entry::Vacant(free) => {
                 free.insert(resource);
+            }
+        }
+    }
+
+    /// The data source in a `check` is one of the module's, but that its failure does not fail the run.
+    pub(super) fn check_data(&mut self, node: &Node) {
+        let maps = |node| one_or_many(node).into_iter().filter_map(Node::as_map).flatten();
+        for (kind, named) in maps(node) {
+            for (name, body) in maps(named) {
+                for body in one_or_many(body) {
+                    let block = RawBlock {
+                        ty: BlockType::Data,
+                        labels: vec![kind.clone(), name.clone()],
+                        entries: body.as_map().unwrap_or_default().to_vec(),
+                        span: name.span,
+                        body_span: body.span,
+                    };
+                    self.resource(&block);
+                    let id = BlockId { mode: Mode::Data, kind: kind.text.clone(), name: name.text.clone() };
+                    if let Some(resource) = self.module.resources.get_mut(&id).filter(|r| r.span == name.span)
+                    {
+                        resource.in_check = true;
+                    }
+                }
             }
         }
     }

@@ -80,6 +80,7 @@ impl Planner {
                     recipe,
                     config,
                     allow_missing,
+                    in_check: resource.in_check,
                     span: resource.span,
                 });
                 failed
@@ -124,6 +125,9 @@ impl Planner {
 
     /// Takes what a data source gave.
     pub fn take_read(&mut self, read: &PendingRead, answer: Result<Option<Value>, ProviderError>) {
+        if read.in_check && !matches!(answer, Ok(Some(_))) {
+            return self.unread_in_check(read, answer.err());
+        }
         match answer {
             Ok(Some(value)) => self.data_value(&read.address, &value),
             Ok(None) if read.allow_missing => self.data_value(&read.address, &Value::NULL),
@@ -136,6 +140,20 @@ impl Planner {
             ),
             Err(error) => self.report(&error, &Address::Instance(read.address.clone()), Some(read.span)),
         }
+    }
+
+    /// A check finds out what is wrong, and does not stop what is right.
+    fn unread_in_check(&mut self, read: &PendingRead, error: Option<ProviderError>) {
+        let why = error.map_or("nothing was found with these arguments".to_string(), |e| e.message);
+        self.diagnostics.push(
+            Diagnostic::warning("G1040", "The data source of a check can't be read")
+                .detail(format!("{}: {why}; what the check asserts of it is not known.", read.address))
+                .at(read.span, "")
+                .address(&read.address),
+        );
+        let unknown =
+            Value::unknown_because(Type::Dynamic, [Cause::Node(Address::Instance(read.address.clone()))]);
+        self.data_found.insert(read.address.clone(), unknown);
     }
 
     pub(super) fn data_value(&mut self, address: &InstanceAddr, value: &Value) {

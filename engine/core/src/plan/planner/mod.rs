@@ -100,6 +100,7 @@ pub struct PendingRead {
     recipe: RecipeId,
     config: Value,
     allow_missing: bool,
+    in_check: bool,
     span: groma_types::Span,
 }
 
