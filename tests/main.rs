@@ -1,6 +1,8 @@
 //! Tests of groma from outside: the real binary, its exit codes and what it says; the rules of the house.
 
 mod article;
+#[cfg(feature = "aws")]
+mod aws_kinds;
 mod bad_input;
 mod builtin;
 mod interrupts;

@@ -36,7 +36,7 @@ use groma_types::{AttrPath, Timestamp};
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Time to open a connection, on the machine's clock: it is the network that is timed, not the cloud.
@@ -62,6 +62,8 @@ pub(crate) struct Aws {
     pub(crate) iam: aws_sdk_iam::Client,
     pub(crate) sts: aws_sdk_sts::Client,
     pub(crate) ec2: Ec2,
+    /// The account, once STS has told it.
+    pub(crate) account: OnceLock<String>,
 }
 
 impl Aws {
@@ -108,6 +110,7 @@ impl Aws {
             region,
             args,
             credentials,
+            account: OnceLock::new(),
         })
     }
 

@@ -72,6 +72,11 @@ impl Aws {
         self.repeat(Retry::READ, || self.ec2.send(api, params, self.env.clock.now())).await
     }
 
+    /// Makes one EC2 call whose repetition would have a second effect.
+    pub(crate) async fn ec2_once(&self, api: Api, params: &Params) -> Result<Xml, ProviderError> {
+        self.repeat(Retry::ONCE, || self.ec2.send(api, params, self.env.clock.now())).await
+    }
+
     /// Makes an EC2 list call, all pages, and returns the items of the answer's list `set`.
     pub(crate) async fn ec2_list(
         &self,

@@ -19,7 +19,15 @@ impl Aws {
         let api = Api::read("sts", "GetCallerIdentity");
         let answer = self.call(Retry::READ, api, || self.sts.get_caller_identity().send()).await?;
         let part = |text: Option<String>| text.unwrap_or_default();
+        if let Some(account) = &answer.account {
+            let _ = self.account.set(account.clone());
+        }
         Ok(Caller { account: part(answer.account), arn: part(answer.arn), user_id: part(answer.user_id) })
+    }
+
+    /// The account, if STS was asked already; the engine asks before all else.
+    pub(crate) fn known_account(&self) -> Option<String> {
+        self.account.get().cloned()
     }
 
     /// The world of this configuration: account, partition, region.

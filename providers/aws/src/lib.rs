@@ -127,6 +127,14 @@ impl Configured for ConfiguredAws {
         self.kinds.resource(kind)?.read(&self.aws, request).await
     }
 
+    async fn read_many(
+        &self,
+        kind: &str,
+        requests: &[ReadRequest],
+    ) -> Result<Option<Vec<Read>>, ProviderError> {
+        self.kinds.resource(kind)?.read_many(&self.aws, requests).await
+    }
+
     async fn read_data(&self, kind: &str, config: Resolved) -> Result<Option<Value>, ProviderError> {
         let (schema, data) = self.kinds.data(kind)?;
         let Some(read) = data.read(&self.aws, config.value()).await? else { return Ok(None) };

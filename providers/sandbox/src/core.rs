@@ -20,6 +20,8 @@ pub struct Switches {
     pub refuse_us_east_1e: bool,
     /// Simulated seconds for which IAM itself may not find a role just made.
     pub iam_read_lag: u32,
+    /// Simulated seconds for which EC2 may not find an object just made.
+    pub ec2_read_lag: u32,
     /// Simulated seconds until other services see a change in IAM.
     pub iam_lag: u32,
     /// Factor on the quotas of the APIs; 0 switches throttling off.
@@ -30,7 +32,14 @@ pub struct Switches {
 
 impl Default for Switches {
     fn default() -> Self {
-        Self { refuse_us_east_1e: false, iam_read_lag: 0, iam_lag: 8, quota: 1.0, assume_any_role: true }
+        Self {
+            refuse_us_east_1e: false,
+            iam_read_lag: 0,
+            ec2_read_lag: 0,
+            iam_lag: 8,
+            quota: 1.0,
+            assume_any_role: true,
+        }
     }
 }
 
@@ -184,6 +193,7 @@ fn dispatch(ctx: &mut Ctx<'_>, event: &Value) {
         "eks.cluster" => crate::aws::eks::cluster_due(ctx, what),
         "eks.nodegroup" => crate::aws::eks::nodegroup_due(ctx, what),
         "eks.update" => crate::aws::eks::update_due(ctx, what),
+        "ec2.nat" => crate::aws::ec2::nat_due(ctx, what),
         "kube" => crate::kube::controllers::reconcile(ctx, what),
         _ => {}
     }

@@ -1,10 +1,12 @@
 //! The resource kinds, one file each: schema and calls.
 
+pub(crate) mod ec2;
 pub(crate) mod eks;
 pub(crate) mod eks_cluster;
 pub(crate) mod eks_node_group;
 pub(crate) mod iam_role;
 pub(crate) mod iam_role_policy_attachment;
+mod plain;
 
 use crate::client::Aws;
 use crate::tags;
@@ -27,6 +29,15 @@ pub(crate) trait Resource: Send + Sync {
 
     fn plan(&self, input: PlanInput<'_>) -> Result<PlanOutput, ProviderError>;
     async fn read(&self, aws: &Aws, request: ReadRequest) -> Result<Read, ProviderError>;
+    /// Reads many by few calls, where that pays.
+    async fn read_many(
+        &self,
+        aws: &Aws,
+        requests: &[ReadRequest],
+    ) -> Result<Option<Vec<Read>>, ProviderError> {
+        let _ = (aws, requests);
+        Ok(None)
+    }
     async fn create(
         &self,
         aws: &Aws,
@@ -57,12 +68,14 @@ pub(crate) trait Resource: Send + Sync {
 
 /// All kinds.
 pub(crate) fn all() -> Vec<Box<dyn Resource>> {
-    vec![
+    let mut kinds: Vec<Box<dyn Resource>> = vec![
         Box::new(iam_role::IamRole::new()),
         Box::new(iam_role_policy_attachment::Attachment::new()),
         Box::new(eks_cluster::Cluster::new()),
         Box::new(eks_node_group::NodeGroup::new()),
-    ]
+    ];
+    kinds.extend(ec2::all());
+    kinds
 }
 
 /// The plan of `tags_all`, for kinds that have tags.

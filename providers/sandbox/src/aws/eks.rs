@@ -168,7 +168,11 @@ fn create(ctx: &mut Ctx<'_>, call: &Call<'_>) -> Answer {
     check_role(ctx, call.body["roleArn"].as_str().unwrap_or_default(), "eks.amazonaws.com")?;
     check_subnets(ctx, call, name)?;
     let uid = random_hex(32);
-    let api = shape(ctx, call, name, &uid)?;
+    let first = strings(&call.body["resourcesVpcConfig"]["subnetIds"]).into_iter().next().unwrap_or_default();
+    let place = ec2::subnet_place(ctx, call.account, call.region, &first);
+    let vpc = place.map(|(_, vpc)| vpc).unwrap_or_default();
+    let group = ec2::cluster_group(ctx, call.account, call.region, &vpc, name);
+    let api = shape(ctx, call, name, &vpc, &group)?;
     let cluster = json!({
         "api": api, "uid": uid, "token": call.body["clientRequestToken"], "body": call.body,
         "creator": call.caller,
@@ -196,18 +200,17 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 /// The zones of the given subnets; a subnet that isn't there is an error.
-fn zones(call: &Call<'_>, ids: &[String]) -> Result<Vec<String>, ApiError> {
-    let known = ec2::subnets(call.account, call.region);
+fn zones(ctx: &Ctx<'_>, call: &Call<'_>, ids: &[String]) -> Result<Vec<String>, ApiError> {
     let zone = |id: &String| {
-        let subnet = known.iter().find(|s| s.id == *id).map(|s| s.zone.clone());
-        subnet.ok_or_else(|| invalid(format!("The subnet ID '{id}' does not exist")))
+        let place = ec2::subnet_place(ctx, call.account, call.region, id);
+        place.map(|(zone, _)| zone).ok_or_else(|| invalid(format!("The subnet ID '{id}' does not exist")))
     };
     ids.iter().map(zone).collect()
 }
 
 fn check_subnets(ctx: &Ctx<'_>, call: &Call<'_>, name: &str) -> Result<(), ApiError> {
     let ids = strings(&call.body["resourcesVpcConfig"]["subnetIds"]);
-    let mut zones = zones(call, &ids)?;
+    let mut zones = zones(ctx, call, &ids)?;
     zones.sort();
     zones.dedup();
     if let Some(bad) = zones.iter().find(|z| *z == "us-east-1e" && ctx.switches.refuse_us_east_1e) {
@@ -241,7 +244,7 @@ fn pick(value: &Value, name: &str, default: impl Into<Value>) -> Value {
 }
 
 /// A new cluster as answers show it.
-fn shape(ctx: &Ctx<'_>, call: &Call<'_>, name: &str, uid: &str) -> Answer {
+fn shape(ctx: &Ctx<'_>, call: &Call<'_>, name: &str, vpc: &str, group: &str) -> Answer {
     let body = &call.body;
     let version = body["version"].as_str().unwrap_or(DEFAULT_VERSION);
     if !VERSIONS.contains(&version) {
@@ -255,7 +258,7 @@ fn shape(ctx: &Ctx<'_>, call: &Call<'_>, name: &str, uid: &str) -> Answer {
         "createdAt": seconds(ctx.now),
         "version": version,
         "roleArn": body["roleArn"],
-        "resourcesVpcConfig": vpc_shape(call, uid),
+        "resourcesVpcConfig": vpc_shape(call, vpc, group),
         "kubernetesNetworkConfig": {
             "serviceIpv4Cidr": pick(network, "serviceIpv4Cidr", "10.100.0.0/16"),
             "ipFamily": pick(network, "ipFamily", "ipv4"),
@@ -281,13 +284,13 @@ fn shape(ctx: &Ctx<'_>, call: &Call<'_>, name: &str, uid: &str) -> Answer {
     Ok(api)
 }
 
-fn vpc_shape(call: &Call<'_>, uid: &str) -> Value {
+fn vpc_shape(call: &Call<'_>, id: &str, group: &str) -> Value {
     let vpc = &call.body["resourcesVpcConfig"];
     json!({
         "subnetIds": pick(vpc, "subnetIds", json!([])),
         "securityGroupIds": pick(vpc, "securityGroupIds", json!([])),
-        "clusterSecurityGroupId": format!("sg-{}", &uid[..17]),
-        "vpcId": ec2::vpc_id(call.account, call.region),
+        "clusterSecurityGroupId": group,
+        "vpcId": id,
         "endpointPublicAccess": pick(vpc, "endpointPublicAccess", true),
         "endpointPrivateAccess": pick(vpc, "endpointPrivateAccess", false),
         "publicAccessCidrs": pick(vpc, "publicAccessCidrs", json!(["0.0.0.0/0"])),
@@ -364,6 +367,11 @@ pub(crate) fn cluster_due(ctx: &mut Ctx<'_>, key: &str) {
     let uid = text(&cluster, "uid");
     if cluster["api"]["status"] == "DELETING" {
         kube::destroy(ctx, &uid);
+        let mut place = key.split('/').skip(1);
+        if let (Some(account), Some(region)) = (place.next(), place.next()) {
+            let group = text(&cluster["api"]["resourcesVpcConfig"], "clusterSecurityGroupId");
+            ec2::drop_group(ctx, account, region, &group);
+        }
         let name = text(&cluster["api"], "name");
         let scope = key.strip_prefix("eks/").and_then(|k| k.split_once("/cluster/")).map_or("", |(s, _)| s);
         for update in ctx.world.keys(&format!("eks/{scope}/update/{name}/")) {

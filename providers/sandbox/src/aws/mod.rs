@@ -192,7 +192,7 @@ impl<'a> Call<'a> {
             Service::Iam => iam::call(ctx, signed, action, params)
                 .map(|body| xml::answer(action, &body, false, request_id)),
             Service::Ec2 => {
-                ec2::call(signed, action, params).map(|body| xml::ec2_answer(action, &body, request_id))
+                ec2::call(ctx, signed, action, params).map(|body| xml::ec2_answer(action, &body, request_id))
             }
             Service::Eks => eks::call(ctx, signed, action, self.request),
         }

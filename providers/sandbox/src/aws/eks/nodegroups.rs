@@ -61,7 +61,7 @@ pub(super) fn create(ctx: &mut Ctx<'_>, call: &Call<'_>) -> Answer {
     if subnets.is_empty() {
         return Err(invalid("Subnets cannot be empty"));
     }
-    zones(call, &subnets)?;
+    zones(ctx, call, &subnets)?;
     let id = random_hex(8);
     let api = shape(ctx, call, &cluster, name, &id)?;
     let group = json!({

@@ -137,7 +137,7 @@ pub(super) fn cluster_config(ctx: &mut Ctx<'_>, call: &Call<'_>) -> Answer {
             patch[*member] = value.clone();
         }
     }
-    let (kind, takes) = refine(call, &cluster["api"], kind, &mut patch)?;
+    let (kind, takes) = refine(ctx, call, &cluster["api"], kind, &mut patch)?;
     let before = cluster["api"].clone();
     let mut after = before.clone();
     merge(&mut after, &patch);
@@ -151,6 +151,7 @@ pub(super) fn cluster_config(ctx: &mut Ctx<'_>, call: &Call<'_>) -> Answer {
 
 /// What is special about some kinds, and how long each takes.
 fn refine<'a>(
+    ctx: &Ctx<'_>,
     call: &Call<'_>,
     api: &Value,
     kind: &'a str,
@@ -180,7 +181,7 @@ fn refine<'a>(
             if moves && flags.iter().any(|f| !vpc[*f].is_null()) {
                 return Err(invalid("Only one type of update can be allowed."));
             }
-            zones(call, &strings(&vpc["subnetIds"]))?;
+            zones(ctx, call, &strings(&vpc["subnetIds"]))?;
             Ok((if moves { "VpcConfigUpdate" } else { kind }, 3 * MINUTE))
         }
         _ => Ok((kind, MINUTE)),
