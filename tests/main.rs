@@ -1,5 +1,6 @@
 //! Tests of groma from outside: the real binary, its exit codes and what it says; the rules of the house.
 
+mod additions;
 mod article;
 #[cfg(feature = "aws")]
 mod aws_kinds;

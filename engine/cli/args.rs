@@ -41,6 +41,9 @@ pub(crate) struct Global {
     /// No colours.
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
+    /// Refuse what Terraform has not, so that it can run the stack as well.
+    #[arg(long, global = true)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Subcommand, Clone, Debug)]
@@ -69,6 +72,10 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// List the modules that the spec calls.
     Modules(ModulesArgs),
+    /// Show which providers the spec needs; `schema -json` prints their schemas.
+    Providers(ProvidersArgs),
+    /// Print a JSON Schema of specs, for editors.
+    Schema,
     /// The built-in sandbox: serve, status, stop, fault, world.
     #[command(subcommand)]
     Sandbox(SandboxCommand),
@@ -199,6 +206,8 @@ pub(crate) struct ApplyArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ValidateArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
     #[arg(long)]
     pub(crate) json: bool,
     pub(crate) path: Option<PathBuf>,
@@ -266,6 +275,8 @@ pub(crate) struct JsonArgs {
 /// Terraform's flags are taken; those of backends change nothing.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct InitArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
     /// Take what the sources give now, whatever groma.lock says.
     #[arg(long)]
     pub(crate) upgrade: bool,
@@ -280,6 +291,8 @@ pub(crate) struct InitArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GetArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
     /// Take what the sources give now, whatever groma.lock says.
     #[arg(long)]
     pub(crate) update: bool,
@@ -288,9 +301,32 @@ pub(crate) struct GetArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ModulesArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
     #[arg(long)]
     pub(crate) json: bool,
     pub(crate) path: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ProvidersArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    #[command(subcommand)]
+    pub(crate) command: Option<ProvidersCommand>,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum ProvidersCommand {
+    /// Print the schemas of the providers that the spec needs, in Terraform's shape.
+    Schema {
+        #[command(flatten)]
+        input: Input,
+        /// The only form there is.
+        #[arg(long, required = true)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand, Clone, Debug)]
@@ -362,7 +398,7 @@ pub(crate) fn parse(line: &[String], extra: impl Fn(&str) -> Vec<String>) -> Res
     }
     let refuse = |e: clap::Error| Refusal { asked_for: !e.use_stderr(), text: e.render().to_string() };
     let mut matches = Cli::command().try_get_matches_from(&line).map_err(refuse)?;
-    let ordered = matches.subcommand().map(|(_, m)| ordered_vars(m)).unwrap_or_default();
+    let ordered = ordered_vars(innermost(&matches));
     let mut cli = Cli::from_arg_matches_mut(&mut matches).map_err(refuse)?;
     if let Some(input) = cli.command.input_mut() {
         input.ordered = ordered;
@@ -376,14 +412,19 @@ impl Command {
             Command::Plan(args) => Some(&mut args.flags.input),
             Command::Apply(args) | Command::Destroy(args) => Some(&mut args.flags.input),
             Command::Graph(args) => Some(&mut args.input),
-            Command::Validate(_)
-            | Command::Output(_)
+            Command::Validate(args) => Some(&mut args.input),
+            Command::Init(args) => Some(&mut args.input),
+            Command::Get(args) => Some(&mut args.input),
+            Command::Modules(args) => Some(&mut args.input),
+            Command::Providers(args) => match &mut args.command {
+                Some(ProvidersCommand::Schema { input, .. }) => Some(input),
+                None => Some(&mut args.input),
+            },
+            Command::Output(_)
             | Command::Show(_)
             | Command::State(_)
             | Command::Version(_)
-            | Command::Init(_)
-            | Command::Get(_)
-            | Command::Modules(_)
+            | Command::Schema
             | Command::Sandbox(_)
             | Command::Convert(_)
             | Command::Explain(_) => None,
@@ -405,10 +446,17 @@ impl Command {
             Command::Output(_)
             | Command::State(_)
             | Command::Version(_)
+            | Command::Providers(_)
+            | Command::Schema
             | Command::Sandbox(_)
             | Command::Explain(_) => None,
         }
     }
+}
+
+/// The arguments of the command itself.
+fn innermost(matches: &clap::ArgMatches) -> &clap::ArgMatches {
+    matches.subcommand().map_or(matches, |(_, inner)| innermost(inner))
 }
 
 /// `-var` and `-var-file` in the order of the command line.

@@ -3,12 +3,14 @@
 //! A spec is read as often as its calls lead to new packages: each reading tells which are missing, all of them are
 //! fetched at once, and it is read again.
 
+use crate::args::Input;
+use crate::command::spec;
 use crate::render;
 use crate::session::Session;
 use crate::stack::Stack;
 use groma_engine::config::load::{DiskFiles, FileReader, LoadRequest, load};
 use groma_engine::config::packages::{Fetched, Package, PackageAnswer, PackageRequest};
-use groma_engine::config::{Config, ModulePath};
+use groma_engine::config::{Config, Module, ModulePath};
 use groma_modules::address::Trust;
 use groma_modules::cache::Cache;
 use groma_modules::fetch::{self, Fetcher, Policy, Wanted, module_dir};
@@ -16,7 +18,7 @@ use groma_modules::lock::{Entry, Key, Lock};
 use groma_modules::place::Place;
 use groma_modules::tree::Limits;
 use groma_modules::{Fault, lock};
-use groma_types::{Diagnostic, Diagnostics, SourceMap};
+use groma_types::{Diagnostic, Diagnostics, SourceMap, Value};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -40,8 +42,10 @@ pub(crate) struct Read {
 }
 
 /// Reads a stack, and fetches what its calls name.
-pub(crate) fn read(session: &Session, stack: &Stack, policy: Policy) -> Read {
+pub(crate) fn read(session: &Session, stack: &Stack, input: &Input, policy: Policy) -> Read {
     let files = StackFiles {
+        session,
+        input,
         stack,
         place: Place { lock: stack.root.join(lock::FILE), links: stack.links_dir() },
         got: RefCell::default(),
@@ -114,6 +118,8 @@ fn fetch_all(session: &Session, place: &Place, policy: Policy, wanted: &[Wanted]
 }
 
 struct StackFiles<'a> {
+    session: &'a Session,
+    input: &'a Input,
     stack: &'a Stack,
     place: Place,
     got: RefCell<Got>,
@@ -171,6 +177,10 @@ impl FileReader for StackFiles<'_> {
     }
     fn is_file(&self, path: &Path) -> bool {
         DiskFiles.is_file(path)
+    }
+    fn variables(&self, root: &Module) -> BTreeMap<Arc<str>, Value> {
+        // What is wrong with a value is told when all of them are read.
+        spec::values(self.session, self.input, root, &mut SourceMap::default()).0
     }
     fn package(&self, request: PackageRequest<'_>) -> PackageAnswer {
         match self.find(request) {

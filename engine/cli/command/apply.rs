@@ -31,6 +31,7 @@ pub(crate) async fn run(session: &Session, args: &ApplyArgs, destroy: bool) -> R
     let offline = session.offline();
     let loaded = spec::load_with_inputs(session, &stack, &offline.registry, &args.flags.input);
     spec_or_leave(session, args, destroy, &loaded, &voice)?;
+    spec::respect_backend(session, &loaded)?;
     let options = options(session, &args.flags, destroy, &loaded)?;
     let patience = patience(session, &args.flags.lock_timeout)?;
     let mut store = session.write_state(&stack, patience)?;

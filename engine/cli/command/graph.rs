@@ -2,6 +2,7 @@
 //! for, as Terraform's does.
 
 use super::spec::{self, Schemas};
+use crate::args::Input;
 use crate::exit::Exit;
 use crate::render;
 use crate::session::Session;
@@ -9,10 +10,10 @@ use groma_engine::config::Config;
 use groma_engine::config::check::{Item, ItemId, dependencies};
 use std::fmt::Write;
 
-pub(crate) fn run(session: &Session) -> Result<Exit, Exit> {
+pub(crate) fn run(session: &Session, input: &Input) -> Result<Exit, Exit> {
     let stack = session.stack()?;
     let registry = session.offline().registry;
-    let loaded = spec::load(session, &stack, &registry);
+    let loaded = spec::load(session, &stack, &registry, input);
     session.say(loaded.diagnostics.iter(), &loaded.sources);
     let Some(config) = loaded.config.filter(|_| !loaded.diagnostics.has_errors()) else {
         return Err(Exit::Error);

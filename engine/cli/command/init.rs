@@ -1,6 +1,7 @@
 //! `groma init`, `groma get`, `groma modules`: the modules that a stack fetches, and what they are pinned to.
 
 use super::spec;
+use crate::args::Input;
 use crate::exit::Exit;
 use crate::modules::{Used, usual_policy};
 use crate::render;
@@ -9,13 +10,13 @@ use groma_modules::fetch::Policy;
 use serde_json::json;
 
 /// Fetches what is missing; with `upgrade` takes what the sources give now.
-pub(crate) fn run(session: &Session, upgrade: bool) -> Result<Exit, Exit> {
+pub(crate) fn run(session: &Session, input: &Input, upgrade: bool) -> Result<Exit, Exit> {
     let policy = match upgrade {
         true => Policy::Upgrade,
         false => usual_policy(session),
     };
     let stack = session.stack()?;
-    let loaded = spec::load_by(session, &stack, &session.offline().registry, policy);
+    let loaded = spec::load_by(session, &stack, &session.offline().registry, input, policy);
     session.say(loaded.diagnostics.iter(), &loaded.sources);
     let Some(config) = loaded.config.as_ref().filter(|_| !loaded.diagnostics.has_errors()) else {
         return Err(Exit::Error);
@@ -51,9 +52,9 @@ fn line(call: &str, used: &Used) -> String {
 }
 
 /// All modules of the stack, in the shape of `terraform modules -json`.
-pub(crate) fn list(session: &Session, as_json: bool) -> Result<Exit, Exit> {
+pub(crate) fn list(session: &Session, input: &Input, as_json: bool) -> Result<Exit, Exit> {
     let stack = session.stack()?;
-    let loaded = spec::load(session, &stack, &session.offline().registry);
+    let loaded = spec::load(session, &stack, &session.offline().registry, input);
     session.say(loaded.diagnostics.iter(), &loaded.sources);
     let Some(config) = loaded.config.as_ref() else { return Err(Exit::Error) };
     let mut lines = String::new();

@@ -9,7 +9,8 @@ mod look;
 mod plan;
 mod sandbox;
 mod saved;
-mod spec;
+mod schema;
+pub(crate) mod spec;
 mod validate;
 
 use crate::args::{Cli, Command};
@@ -27,11 +28,13 @@ pub(crate) async fn run(session: &Session, cli: Cli) -> Exit {
         Command::Output(args) => look::output(session, &args),
         Command::Show(args) => look::show(session, &args),
         Command::State(args) => look::state(session, &args.command),
-        Command::Graph(_) => graph::run(session),
+        Command::Graph(args) => graph::run(session, &args.input),
         Command::Version(args) => Ok(version(args.json)),
-        Command::Init(args) => init::run(session, args.upgrade),
-        Command::Get(args) => init::run(session, args.update),
-        Command::Modules(args) => init::list(session, args.json),
+        Command::Init(args) => init::run(session, &args.input, args.upgrade),
+        Command::Get(args) => init::run(session, &args.input, args.update),
+        Command::Modules(args) => init::list(session, &args.input, args.json),
+        Command::Providers(args) => schema::providers(session, &args),
+        Command::Schema => Ok(schema::run(session)),
         Command::Sandbox(command) => sandbox::run(session, command).await,
         Command::Convert(args) => convert::run(session, &args),
         Command::Explain(args) => explain::run(session, &args.code),

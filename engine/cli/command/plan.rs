@@ -26,6 +26,7 @@ pub(crate) async fn run(session: &Session, args: &PlanArgs) -> Result<Exit, Exit
     if !loaded.is_sound() && !is_gone {
         return Err(Exit::Error);
     }
+    spec::respect_backend(session, &loaded)?;
     let mut store = session.read_state(&stack)?;
     respect_terraform(session, &stack, &args.flags, store.state())?;
     let cloud = session.cloud(&stack)?;
@@ -83,6 +84,7 @@ pub(crate) fn options(
         replace,
         allow_module_exec: flags.allow_module_exec,
         allow_recipe_exec: flags.allow_recipe_exec,
+        strict: session.global.strict,
         variables: loaded.variables.clone(),
     })
 }

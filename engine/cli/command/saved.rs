@@ -4,6 +4,7 @@
 
 use super::apply::{Run, gates, patience};
 use super::plan::voice;
+use super::spec;
 use crate::args::{ApplyArgs, Input, VarArg};
 use crate::exit::Exit;
 use crate::files;
@@ -12,7 +13,7 @@ use crate::render::style::Style;
 use crate::render::{self, plan as plans, saved as json};
 use crate::session::Session;
 use crate::stack::{Stack, is_named_like_spec};
-use groma_engine::config::{Config, inputs, load};
+use groma_engine::config::Config;
 use groma_engine::facade::Planned;
 use groma_engine::plan::file::{self, Origin, RecordingFiles, SavedPlan, SavedPlanError, Shown};
 use groma_engine::state::local::LocalStore;
@@ -213,15 +214,5 @@ fn ephemeral(
     if wanted.is_empty() {
         return Ok(Default::default());
     }
-    let argument = |arg: &VarArg| match arg {
-        VarArg::Assign(text) => inputs::Argument::Var(text.clone()),
-        VarArg::File(path) => inputs::Argument::File(session.at(Path::new(path))),
-    };
-    let arguments: Vec<_> = input.ordered.iter().map(argument).collect();
-    let request = inputs::InputRequest {
-        files: &load::DiskFiles,
-        arguments: &arguments,
-        environment: &session.settings.vars,
-    };
-    Ok(inputs::inputs(&bare, sources, &request))
+    Ok(spec::values(session, input, bare.root(), sources))
 }

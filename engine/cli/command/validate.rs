@@ -10,7 +10,7 @@ use serde_json::json;
 
 pub(crate) fn run(session: &Session, args: &ValidateArgs) -> Result<Exit, Exit> {
     let stack = session.stack()?;
-    let loaded = spec::load(session, &stack, &session.offline().registry);
+    let loaded = spec::load(session, &stack, &session.offline().registry, &args.input);
     let exit = if loaded.is_sound() { Exit::Done } else { Exit::Error };
     let count = |severity| loaded.diagnostics.iter().filter(|d| d.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));

@@ -9,6 +9,7 @@ pub(crate) mod json;
 pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod progress;
+pub(crate) mod providers;
 pub(crate) mod saved;
 pub(crate) mod state;
 pub(crate) mod style;

@@ -34,7 +34,7 @@ impl Confined {
         config.modules.iter().filter_map(confined).collect()
     }
 
-    fn permit(&self, path: &str) -> Result<(), String> {
+    pub(crate) fn permit(&self, path: &str) -> Result<(), String> {
         let real = self.inner.real_path(path)?;
         for folder in &self.folders {
             if Path::new(&real).starts_with(self.inner.real_path(folder)?) {

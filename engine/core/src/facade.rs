@@ -67,6 +67,8 @@ pub struct PlanOptions {
     pub allow_module_exec: bool,
     /// Commands that only the state has may run.
     pub allow_recipe_exec: bool,
+    /// What Terraform has not is refused.
+    pub strict: bool,
     /// Root variables, typed.
     pub variables: BTreeMap<Arc<str>, Value>,
 }

@@ -115,6 +115,14 @@ impl Evaluator {
         }
     }
 
+    /// Whether a module may read a file.
+    ///
+    /// # Errors
+    /// It was fetched, and the path leads out of what such a module may read: why.
+    pub fn permit(&self, module: &ModuleAddr, path: &str) -> Result<(), String> {
+        self.confined.get(&module.path()).map_or(Ok(()), |confined| confined.permit(path))
+    }
+
     pub fn module(&self, address: &ModuleAddr) -> Option<&Module> {
         self.config.modules.get(&address.path())
     }
@@ -327,21 +335,21 @@ fn with<T>((value, mut mine): (T, Diagnostics), before: Diagnostics) -> (T, Diag
     (value, all)
 }
 
-fn bad_expansion(expr: &Expr, what: &str, help: &str) -> (Keys, Diagnostics) {
+fn bad_expansion(span: Span, what: &str, help: &str) -> (Keys, Diagnostics) {
     let diagnostic = Diagnostic::error("G1010", "Invalid expansion")
         .detail(what.to_string())
         .help(help.to_string())
-        .at(expr.span(), "");
+        .at(span, "");
     (Keys::Off, diagnostic.into())
 }
 
 /// Marks that must not become part of an address.
-fn check_key_marks(value: &Value, expr: &Expr, word: &str) -> Option<(Keys, Diagnostics)> {
+pub fn check_key_marks(value: &Value, span: Span, word: &str) -> Option<(Keys, Diagnostics)> {
     let marks = value.marks();
     (marks.sensitive || marks.ephemeral || marks.minted).then(|| {
         let what =
             format!("The `{word}` value is sensitive, ephemeral or minted; it would show in addresses.");
-        bad_expansion(expr, &what, "Use nonsensitive() if the value is no secret.")
+        bad_expansion(span, &what, "Use nonsensitive() if the value is no secret.")
     })
 }
 
@@ -349,11 +357,15 @@ fn check_key_marks(value: &Value, expr: &Expr, word: &str) -> Option<(Keys, Diag
 const MAX_COUNT: u64 = 1_000_000;
 
 fn count_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
-    if let Some(bad) = check_key_marks(value, expr, "count") {
+    if let Some(bad) = check_key_marks(value, expr.span(), "count") {
         return bad;
     }
     let Ok(number) = convert::convert(value, &Type::Number) else {
-        return bad_expansion(expr, "The `count` value must be a whole number.", "Give a number, 0 or more.");
+        return bad_expansion(
+            expr.span(),
+            "The `count` value must be a whole number.",
+            "Give a number, 0 or more.",
+        );
     };
     match number.kind() {
         ValueKind::Unknown(u) => {
@@ -367,17 +379,17 @@ fn count_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
                 "Give a number that was meant: each instance is planned and kept.",
             ),
             None => bad_expansion(
-                expr,
+                expr.span(),
                 "The `count` value must be a whole number, 0 or more.",
                 "Give a number, 0 or more.",
             ),
         },
-        _ => bad_expansion(expr, "The `count` value is null.", "Give a number, 0 or more."),
+        _ => bad_expansion(expr.span(), "The `count` value is null.", "Give a number, 0 or more."),
     }
 }
 
 fn each_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
-    if let Some(bad) = check_key_marks(value, expr, "for_each") {
+    if let Some(bad) = check_key_marks(value, expr.span(), "for_each") {
         return bad;
     }
     let help = "Give a map, an object, or a set of strings: toset([…]) makes one of a list.";
@@ -399,13 +411,15 @@ fn each_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
                             Diagnostics::new(),
                         );
                     }
-                    _ => return bad_expansion(expr, "A `for_each` set must hold strings.", help),
+                    _ => return bad_expansion(expr.span(), "A `for_each` set must hold strings.", help),
                 };
             }
             (Keys::Each(keys), Diagnostics::new())
         }
-        ValueKind::Null(_) => bad_expansion(expr, "The `for_each` value is null.", help),
-        _ => bad_expansion(expr, &format!("The `for_each` value is a {}.", value.ty().friendly()), help),
+        ValueKind::Null(_) => bad_expansion(expr.span(), "The `for_each` value is null.", help),
+        _ => {
+            bad_expansion(expr.span(), &format!("The `for_each` value is a {}.", value.ty().friendly()), help)
+        }
     }
 }
 
@@ -416,7 +430,7 @@ fn enabled_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
         Ok(ValueKind::Unknown(u)) => {
             (Keys::Unknown { causes: u.causes.clone(), counted: false }, Diagnostics::new())
         }
-        _ => bad_expansion(expr, "The `enabled` value must be true or false.", "Give a bool."),
+        _ => bad_expansion(expr.span(), "The `enabled` value must be true or false.", "Give a bool."),
     }
 }
 

@@ -45,6 +45,16 @@ impl Keys {
         }
     }
 
+    /// How many there are, as far as known.
+    pub fn len(&self) -> u64 {
+        match self {
+            Keys::Single => 1,
+            Keys::Off | Keys::Unknown { .. } => 0,
+            Keys::Count(n) => *n,
+            Keys::Each(map) => map.len() as u64,
+        }
+    }
+
     pub fn is_unknown(&self) -> bool {
         matches!(self, Keys::Unknown { .. })
     }

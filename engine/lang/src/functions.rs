@@ -31,6 +31,7 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
 pub use table::FUNCTIONS;
+pub use yaml::documents as yaml_documents;
 
 /// What a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -117,6 +117,19 @@ pub struct KindSchema {
     pub pure_relation: bool,
     /// Runs a program of the user's machine: in a fetched module it needs consent.
     pub runs_program: bool,
+    /// Terraform's provider has no such kind.
+    pub beyond_terraform: bool,
+    /// A block of the kind has an instance for each document of a text.
+    pub expands: Option<Expands>,
+    /// Arguments that name files: those of a fetched module lead to what its functions may read.
+    pub file_args: Vec<Arc<str>>,
+}
+
+/// The documents of the YAML in the argument `text` are instances; each has its own in `into`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expands {
+    pub text: Arc<str>,
+    pub into: Arc<str>,
 }
 
 /// `arg` of this kind names an object of kind `to`.
@@ -327,6 +340,9 @@ impl KindSchema {
             owner_mark: false,
             pure_relation: false,
             runs_program: false,
+            beyond_terraform: false,
+            expands: None,
+            file_args: Vec::new(),
         }
     }
     #[must_use]
@@ -342,6 +358,19 @@ impl KindSchema {
     #[must_use]
     pub fn relation(mut self, relation: Relation) -> KindSchema {
         self.relations.push(relation);
+        self
+    }
+    /// The schema as an instance sees it: what the text gave is an argument of it.
+    #[must_use]
+    pub fn of_instance(mut self) -> KindSchema {
+        if let Some(expands) = &self.expands {
+            for (name, presence) in [(&expands.text, Presence::Optional), (&expands.into, Presence::Required)]
+            {
+                if let Some(attribute) = self.block.attrs.get_mut(name) {
+                    attribute.presence = presence;
+                }
+            }
+        }
         self
     }
     /// Whether objects of the kind can have effects outside of their host.

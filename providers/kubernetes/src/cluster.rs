@@ -9,7 +9,7 @@ use crate::client::{Client, Target, is_terminating, named, owner, private_of, te
 use crate::mapping::{Fields, OWNER_ANNOTATION};
 use crate::schema::{Kind, Resource};
 use crate::wait::{self, Goal, Progress};
-use crate::{Catalog, manifest};
+use crate::{Catalog, manifest, manifests};
 use groma_provider::{
     Action, Configured, CreateRequest, DeleteRequest, ErrorKind, Found, Identity, Made, Object, OpContext,
     ProviderError, Read, ReadRequest, RecoverRequest, ResumeRequest, UpdateRequest, World, async_trait,
@@ -37,14 +37,17 @@ pub(crate) struct Cluster {
 /// How a kind of the spec maps to the API.
 enum Handled {
     Typed(Arc<Kind>),
-    Manifest,
+    Manifest {
+        /// It came from a text of many.
+        of_text: bool,
+    },
 }
 
 impl Handled {
     fn fields(&self) -> Option<&Fields> {
         match self {
             Handled::Typed(kind) => Some(&kind.fields),
-            Handled::Manifest => None,
+            Handled::Manifest { .. } => None,
         }
     }
 }
@@ -90,8 +93,8 @@ impl<'a> Deadline<'a> {
 
 impl Cluster {
     fn handled(&self, kind: &str) -> Result<Handled, ProviderError> {
-        if kind == manifest::KIND {
-            return Ok(Handled::Manifest);
+        if manifest::is_manifest(kind) {
+            return Ok(Handled::Manifest { of_text: kind == manifests::KIND });
         }
         let kind = self
             .catalog
@@ -110,7 +113,7 @@ impl Cluster {
     ) -> Result<Target, ProviderError> {
         let kind = match handled {
             Handled::Typed(kind) => kind,
-            Handled::Manifest => return self.manifest_target(attributes).await,
+            Handled::Manifest { .. } => return self.manifest_target(attributes).await,
         };
         let (namespace, name) = named(attributes);
         let drawn = || drawn_name(attributes, identity?);
@@ -176,7 +179,7 @@ impl Cluster {
     ) -> Json {
         let mut object = match handled {
             Handled::Typed(kind) => Json::Object(kind.fields.to_api(planned, Some(config))),
-            Handled::Manifest => manifest::body(planned),
+            Handled::Manifest { .. } => manifest::body(planned),
         };
         object["apiVersion"] = target.resource.api_version().into();
         object["kind"] = target.resource.kind.as_str().into();
@@ -204,7 +207,10 @@ impl Cluster {
                 let id = if kind.resource.namespaced { format!("{namespace}/{name}") } else { name.into() };
                 kind.fields.read_api(live, guide).with_attr("id", Value::string(id))
             }
-            Handled::Manifest => manifest::attributes(&self.catalog.manifest, live, guide),
+            Handled::Manifest { of_text } => {
+                let value = manifest::attributes(&self.catalog.manifest, live, guide);
+                if *of_text { value.with_attr("yaml", Value::null(Type::String)) } else { value }
+            }
         };
         resolved(value)
     }
@@ -218,7 +224,8 @@ impl Cluster {
         let wants = |name: &str| attributes.get(name).and_then(Value::as_bool).unwrap_or(true);
         let kind = match handled {
             Handled::Typed(kind) => kind,
-            Handled::Manifest => return manifest::goal(attributes),
+            Handled::Manifest { of_text: true } => return manifests::goal(attributes),
+            Handled::Manifest { of_text: false } => return manifest::goal(attributes),
         };
         let said = |name: &str| attributes.get(name).and_then(Value::as_bool) == Some(true);
         match kind.resource.kind.as_str() {
@@ -655,7 +662,7 @@ impl Configured for Cluster {
         let handled = self.handled(kind)?;
         let target = match &handled {
             Handled::Typed(kind) => import_target(kind, id)?,
-            Handled::Manifest => self.manifest_target(&manifest::from_import(id)?).await?,
+            Handled::Manifest { .. } => self.manifest_target(&manifest::from_import(id)?).await?,
         };
         let Some(live) = self.client.get(&target).await? else { return Ok(Read::Gone) };
         Ok(Read::Present(self.object(&handled, &live, None)?))

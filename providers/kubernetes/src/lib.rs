@@ -12,6 +12,7 @@ mod cluster;
 mod config;
 mod errors;
 mod manifest;
+mod manifests;
 mod mapping;
 mod plan;
 mod quantity;
@@ -22,7 +23,7 @@ mod wait;
 use client::Client;
 use cluster::Cluster;
 use groma_provider::{
-    Configure, Configured, PlanInput, PlanOutput, Problem, Provider, ProviderError, async_trait,
+    Configure, Configured, Part, PlanInput, PlanOutput, Problem, Provider, ProviderError, async_trait,
 };
 use groma_types::schema::{Attribute, KindSchema, ProviderSchema, Relation, Timeouts};
 use groma_types::{Mode, Type, Value};
@@ -82,6 +83,7 @@ fn provider_schema(catalog: &Catalog) -> ProviderSchema {
     let typed = catalog.kinds.iter().map(|(&name, kind)| (name.into(), kind_schema(name, kind)));
     let mut resources: BTreeMap<Arc<str>, KindSchema> = typed.collect();
     resources.insert(manifest::KIND.into(), manifest::schema(&catalog.manifest));
+    resources.insert(manifests::KIND.into(), manifests::schema(&catalog.manifest));
     let data = catalog.data.iter().map(|(&name, kind)| {
         let id = Attribute::computed(Type::String, ID_DOC);
         (name.into(), KindSchema::new(name, "kubernetes", kind.fields.block().attr("id", id)))
@@ -156,7 +158,7 @@ impl Provider for KubernetesProvider {
         if mode != Mode::Managed {
             return Vec::new();
         }
-        if kind == manifest::KIND {
+        if manifest::is_manifest(kind) {
             return validate::manifest(config);
         }
         self.catalog.kinds.get(kind).map(|kind| validate::typed(kind, config)).unwrap_or_default()
@@ -164,6 +166,10 @@ impl Provider for KubernetesProvider {
 
     fn plan(&self, kind: &str, input: PlanInput<'_>) -> Result<PlanOutput, ProviderError> {
         plan::plan(&self.catalog, kind, input)
+    }
+
+    fn parts(&self, _kind: &str, documents: Vec<Value>) -> Result<Vec<Part>, ProviderError> {
+        manifests::parts(documents)
     }
 
     async fn configure(&self, request: Configure) -> Result<Arc<dyn Configured>, ProviderError> {

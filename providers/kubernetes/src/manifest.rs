@@ -14,6 +14,11 @@ use std::sync::Arc;
 
 pub(crate) const KIND: &str = "kubernetes_manifest";
 
+/// Whether a kind takes any object.
+pub(crate) fn is_manifest(kind: &str) -> bool {
+    kind == KIND || kind == crate::manifests::KIND
+}
+
 fn field_manager() -> Field {
     let fields = vec![
         boolean("force_conflicts", "Take fields over that others own.").default(false),

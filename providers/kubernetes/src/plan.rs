@@ -8,7 +8,7 @@ use groma_provider::{PlanInput, PlanOutput, ProviderError};
 use groma_types::{AttrPath, Type, Value};
 
 pub(crate) fn plan(catalog: &Catalog, name: &str, input: PlanInput<'_>) -> Result<PlanOutput, ProviderError> {
-    if name == manifest::KIND {
+    if manifest::is_manifest(name) {
         return Ok(manifest::plan(input));
     }
     let Some(kind) = catalog.kinds.get(name) else {

@@ -19,6 +19,6 @@ pub use env::{CallLog, CallRecord, Clock, Entropy, Environment, NetworkPolicy, N
 pub use error::{ErrorKind, Interrupted, ProviderError};
 pub use provider::{Configured, OpContext, Provider};
 pub use request::{
-    Action, Configure, CreateRequest, DeleteRequest, Found, Identity, Made, Minted, Minter, Object,
+    Action, Configure, CreateRequest, DeleteRequest, Found, Identity, Made, Minted, Minter, Object, Part,
     PlanInput, PlanOutput, Problem, Read, ReadRequest, RecoverRequest, ResumeRequest, UpdateRequest, World,
 };

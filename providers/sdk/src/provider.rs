@@ -2,8 +2,8 @@
 
 use crate::error::{Interrupted, ProviderError};
 use crate::request::{
-    Configure, CreateRequest, DeleteRequest, Found, Made, Minted, Object, PlanInput, PlanOutput, Problem,
-    Read, ReadRequest, RecoverRequest, ResumeRequest, UpdateRequest, World,
+    Configure, CreateRequest, DeleteRequest, Found, Made, Minted, Object, Part, PlanInput, PlanOutput,
+    Problem, Read, ReadRequest, RecoverRequest, ResumeRequest, UpdateRequest, World,
 };
 use async_trait::async_trait;
 use groma_types::schema::ProviderSchema;
@@ -30,6 +30,15 @@ pub trait Provider: Send + Sync {
     fn plan(&self, kind: &str, input: PlanInput<'_>) -> Result<PlanOutput, ProviderError> {
         let _ = kind;
         Ok(PlanOutput { planned: input.proposed, requires_replace: Vec::new() })
+    }
+
+    /// The instances of a block whose kind expands by itself, from the documents of its text. Pure and offline.
+    ///
+    /// # Errors
+    /// A document is none that the kind takes (kind `Invalid`).
+    fn parts(&self, kind: &str, documents: Vec<Value>) -> Result<Vec<Part>, ProviderError> {
+        let _ = documents;
+        Err(ProviderError::new(crate::ErrorKind::Bug, format!("{kind} does not expand")))
     }
 
     /// Brings attributes that an older schema version wrote to the present one, step by step.
@@ -81,7 +90,7 @@ pub trait Configured: Send + Sync {
         Ok(None)
     }
 
-    /// Reads a data source; `None` if the thing is not there.
+    /// Reads a data source; `None` if the thing is not there. What is not known yet is asked for again in the apply.
     async fn read_data(&self, kind: &str, config: Resolved) -> Result<Option<Value>, ProviderError>;
 
     /// Mints the value of a minter kind: all attributes of the data source, arguments included.

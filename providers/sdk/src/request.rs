@@ -70,6 +70,17 @@ impl fmt::Debug for Minted {
     }
 }
 
+/// An instance of a block that expands by itself.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The instance's key.
+    pub key: Arc<str>,
+    /// Instances of a lower rank are settled first and deleted last.
+    pub rank: u8,
+    /// What the instance has in place of the text.
+    pub value: Value,
+}
+
 #[derive(Clone)]
 pub struct Configure {
     /// Arguments; minted ones are null here.

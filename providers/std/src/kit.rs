@@ -132,7 +132,7 @@ pub(crate) trait Data: Send + Sync {
         Vec::new()
     }
 
-    /// The arguments with the computed attributes filled in; `None`: there is no such thing.
+    /// The arguments with the computed attributes filled in, as far as they are known; `None`: there is no such thing.
     async fn read(&self, host: &Host, config: &Value) -> Result<Option<Value>, ProviderError>;
 }
 
@@ -244,8 +244,14 @@ struct Client {
     host: Host,
 }
 
-/// Gives a result exactly the attributes of the schema: what is missing is null, and so is what is not known.
 fn object(schema: &KindSchema, loose: &Value, private: Json) -> Result<Object, ProviderError> {
+    let exact = exact(schema, loose)?;
+    let attributes = exact.resolve().map_err(|u| bug(format!("{} is not known", u.path)))?;
+    Ok(Object { attributes, private })
+}
+
+/// Gives a result exactly the attributes of the schema: what is missing is null.
+fn exact(schema: &KindSchema, loose: &Value) -> Result<Value, ProviderError> {
     let ty = schema.block.ty();
     let groma_types::Type::Object(attrs) = &ty else { return Err(bug("a block is no object")) };
     let mut exact = Vec::new();
@@ -257,8 +263,7 @@ fn object(schema: &KindSchema, loose: &Value, private: Json) -> Result<Object, P
         };
         exact.push((name.clone(), value));
     }
-    let attributes = Value::object(exact).resolve().map_err(|u| bug(format!("{} is not known", u.path)))?;
-    Ok(Object { attributes, private })
+    Ok(Value::object(exact))
 }
 
 #[async_trait]
@@ -279,8 +284,7 @@ impl Configured for Client {
     async fn read_data(&self, kind: &str, config: Resolved) -> Result<Option<Value>, ProviderError> {
         let kind = self.kinds.data.get(kind).ok_or_else(|| unknown_kind(kind))?;
         let found = kind.calls.read(&self.host, &config).await?;
-        let exact = found.map(|value| object(&kind.schema, &value, Json::Null)).transpose()?;
-        Ok(exact.map(|o| o.attributes.into_value()))
+        found.map(|value| exact(&kind.schema, &value)).transpose()
     }
 
     async fn create(

@@ -7,6 +7,7 @@ mod archive;
 mod cloudinit;
 mod digests;
 mod external;
+mod groma_stack;
 mod http;
 mod kit;
 mod local;
@@ -25,6 +26,7 @@ pub fn providers(machine: &Machine) -> Vec<Builtin> {
         archive::provider,
         cloudinit::provider,
         external::provider,
+        groma_stack::provider,
         http::provider,
         local::provider,
         null::provider,

@@ -3,12 +3,15 @@
 //! Files come through a [`FileReader`]: the disk, or the records of a saved plan, which is replayed without a disk.
 
 use super::decode::{self, Decoded, RawCall};
+use super::fixed::{Frame, Given};
 use super::gather::{Document, Surface};
 use super::packages::{self, Fetched, Package, PackageAnswer, PackageRequest};
 use super::values::{expression, unknown_key};
-use super::{Config, FileRecord, Module, ModulePath};
+use super::{Config, FileRecord, Module, ModuleCall, ModulePath};
 use groma_lang::document::{parse_json, parse_native, parse_yaml};
-use groma_types::{Diagnostic, Diagnostics, SourceMap, Span};
+use groma_lang::expr::Expr;
+use groma_types::version::Constraint;
+use groma_types::{Diagnostic, Diagnostics, SourceMap, Span, Value};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +38,11 @@ pub trait FileReader {
     /// The file is not there, cannot be read, or is not UTF-8.
     fn read(&self, path: &Path) -> std::io::Result<String>;
     fn is_file(&self, path: &Path) -> bool;
+    /// Values of the root's variables, where a source or a version of a module needs one; what is absent has its
+    /// default or none.
+    fn variables(&self, _root: &Module) -> BTreeMap<Arc<str>, Value> {
+        BTreeMap::new()
+    }
     /// Where the files of a package are that a module call names.
     fn package(&self, request: PackageRequest<'_>) -> PackageAnswer {
         let fault = Diagnostic::error("G0523", "A module cannot be fetched")
@@ -93,18 +101,25 @@ impl FileReader for DiskFiles {
 pub struct MemoryFiles {
     files: BTreeMap<PathBuf, Arc<str>>,
     packages: BTreeMap<ModulePath, Fetched>,
+    variables: BTreeMap<Arc<str>, Value>,
 }
 
 impl MemoryFiles {
     pub fn new<P: AsRef<Path>, T: Into<Arc<str>>>(files: impl IntoIterator<Item = (P, T)>) -> MemoryFiles {
         let files = files.into_iter().map(|(p, t)| (normal(p.as_ref()), t.into())).collect();
-        MemoryFiles { files, packages: BTreeMap::new() }
+        MemoryFiles { files, ..MemoryFiles::default() }
     }
 
     /// With the modules that calls named which are not local.
     #[must_use]
     pub fn with_packages(self, packages: BTreeMap<ModulePath, Fetched>) -> MemoryFiles {
         MemoryFiles { packages, ..self }
+    }
+
+    /// With the values of the root's variables.
+    #[must_use]
+    pub fn with_variables(self, variables: BTreeMap<Arc<str>, Value>) -> MemoryFiles {
+        MemoryFiles { variables, ..self }
     }
 
     /// The files of a config that was loaded from `root_dir`.
@@ -130,6 +145,9 @@ impl FileReader for MemoryFiles {
     }
     fn is_file(&self, path: &Path) -> bool {
         self.files.contains_key(&normal(path))
+    }
+    fn variables(&self, _root: &Module) -> BTreeMap<Arc<str>, Value> {
+        self.variables.clone()
     }
     fn package(&self, request: PackageRequest<'_>) -> PackageAnswer {
         match self.packages.get(request.call) {
@@ -178,7 +196,8 @@ pub fn load(request: LoadRequest<'_>) -> (Option<Config>, SourceMap, Diagnostics
         loader.spec_files(&root_dir, None)
     };
     let root = Found { dir: root_dir.clone(), package: None };
-    loader.module(ModulePath::new(), root, &names, &mut Vec::new());
+    let ask = |root: &Module| request.files.variables(root);
+    loader.module(ModulePath::new(), root, &names, &mut Vec::new(), Given::root(&ask));
     let Loader { sources, records, modules, packages, is_whole, out, .. } = loader;
     let config =
         is_whole.then(|| Config { sources: sources.clone(), root_dir, modules, packages, files: records });
@@ -294,17 +313,24 @@ impl Loader<'_> {
     }
 
     /// Reads one module and those that it calls.
-    fn module(&mut self, path: ModulePath, found: Found, names: &[String], ancestors: &mut Vec<PathBuf>) {
+    fn module(
+        &mut self,
+        path: ModulePath,
+        found: Found,
+        names: &[String],
+        ancestors: &mut Vec<PathBuf>,
+        given: Given<'_>,
+    ) {
         let documents = self.documents(&found.dir, names);
         let Decoded { mut module, calls } = decode::module(&documents, &mut self.out);
         module.path = path.clone();
         ancestors.push(found.identity());
         module.dir = found.dir;
         module.package = found.package;
-        for raw in calls {
-            let call = self.call(&module, raw, ancestors);
-            module.calls.insert(call.name.clone(), call);
-        }
+        let root_dir = self.root_dir.clone();
+        let frame = Frame::new(&module, &root_dir, given);
+        let calls: Vec<ModuleCall> = calls.into_iter().map(|raw| self.call(&frame, raw, ancestors)).collect();
+        module.calls = calls.into_iter().map(|call| (call.name.clone(), call)).collect();
         ancestors.pop();
         self.modules.insert(path, module);
     }
@@ -377,13 +403,16 @@ impl Loader<'_> {
     }
 
     /// Loads what a call names, and gives its arguments the types of the variables there.
-    fn call(&mut self, caller: &Module, raw: RawCall, ancestors: &mut Vec<PathBuf>) -> super::ModuleCall {
-        let RawCall { mut call, body, source_span } = raw;
-        let mut path = caller.path.clone();
+    fn call(&mut self, caller: &Frame<'_>, raw: RawCall, ancestors: &mut Vec<PathBuf>) -> ModuleCall {
+        let RawCall { mut call, body, source, version } = raw;
+        let source_span = source.as_ref().map_or(call.span, Expr::span);
+        self.name(&mut call, caller, source.as_ref(), version.as_ref());
+        let mut path = caller.module.path.clone();
         path.push(call.name.clone());
-        if let Some(found) = self.find(caller, &path, &call, source_span, ancestors) {
+        if let Some(found) = self.find(caller.module, &path, &call, source_span, ancestors) {
             let names = self.spec_files(&found.dir, Some(source_span));
-            self.module(path.clone(), found, &names, ancestors);
+            let given = Given::Call { arguments: &body, caller };
+            self.module(path.clone(), found, &names, ancestors, given);
         }
         let called = self.modules.get(&path);
         for (key, node) in body.node.as_map().unwrap_or_default() {
@@ -417,12 +446,46 @@ impl Loader<'_> {
         call
     }
 
+    /// Gives a call the source and the version that its expressions say.
+    fn name(
+        &mut self,
+        call: &mut ModuleCall,
+        caller: &Frame<'_>,
+        source: Option<&Expr>,
+        version: Option<&Expr>,
+    ) {
+        let written = [source, version].into_iter().flatten();
+        call.computed = written.filter(|e| !e.is_static()).map(Expr::span).collect();
+        let known = self.out.len();
+        call.source = source.and_then(|e| caller.text(e, "source", &mut self.out)).unwrap_or_default();
+        if let Some(fault) = source.filter(|_| call.source.is_empty() && self.out.len() == known) {
+            let fault =
+                Diagnostic::error("G0520", "Not a module source").at(fault.span(), "there is no text");
+            self.out.push(fault);
+        }
+        let Some(version) = version else { return };
+        call.version = caller.text(version, "version", &mut self.out);
+        match call.version.as_deref().map(Constraint::parse) {
+            Some(Err(why)) => self.out.push(decode::bad_constraint(&why, version.span())),
+            Some(Ok(_)) if packages::is_local(&call.source) => self.out.push(
+                Diagnostic::error("G0522", "A version without a registry")
+                    .detail(format!(
+                        "{:?} is a local folder: it has the version of what it stands in.",
+                        call.source
+                    ))
+                    .help("Take version out, or name a module of a registry as NAMESPACE/NAME/PROVIDER.")
+                    .at(version.span(), "not for a local source"),
+            ),
+            Some(Ok(_)) | None => {}
+        }
+    }
+
     /// Where the module is that a call names.
     fn find(
         &mut self,
         caller: &Module,
         path: &ModulePath,
-        call: &super::ModuleCall,
+        call: &ModuleCall,
         span: Span,
         ancestors: &[PathBuf],
     ) -> Option<Found> {
@@ -455,7 +518,7 @@ impl Loader<'_> {
         &mut self,
         caller: &Module,
         path: &ModulePath,
-        call: &super::ModuleCall,
+        call: &ModuleCall,
         span: Span,
     ) -> Option<Result<Found, Diagnostic>> {
         let request = PackageRequest {

@@ -6,17 +6,21 @@
 //! Invariants: names are unique per module; each call's module is present in `modules`; every key and scalar has
 //! a span in `sources`.
 
+pub mod backend;
 pub mod body;
 pub mod check;
 pub mod convert;
 pub mod decode;
 pub mod inputs;
+pub mod json_schema;
 pub mod load;
 pub mod moves;
 pub mod packages;
 pub mod provisioners;
+pub mod strict;
 pub mod targets;
 
+mod fixed;
 mod foreign;
 mod forms;
 mod gather;
@@ -276,6 +280,8 @@ pub struct ModuleCall {
     pub source: Arc<str>,
     /// Constraint of a registry module.
     pub version: Option<Arc<str>>,
+    /// Where source or version is no fixed text.
+    pub computed: Vec<Span>,
     pub expansion: Expansion,
     /// Arguments by variable name.
     pub arguments: BTreeMap<Arc<str>, Expr>,

@@ -206,6 +206,7 @@ impl Building<'_> {
                     self.instance(address, &instance);
                 }
             }
+            self.ranks(address);
         }
         if matches!(self.extent, Extent::Whole) {
             // Blocks in modules whose instances are not known yet stand for them all.
@@ -261,6 +262,21 @@ impl Building<'_> {
             self.edge(Node::Provider(change.provider.clone()), node, Why::Written);
         } else if let Some(provider) = self.data_provider(block) {
             self.edge(Node::Provider(provider), node, Why::Written);
+        }
+    }
+
+    /// Instances of one text: what others may live in comes first.
+    fn ranks(&mut self, address: &ResourceAddr) {
+        let mut by_rank: BTreeMap<u8, Vec<Node>> = BTreeMap::new();
+        let ranks = self.planner.ranks.iter().filter(|(a, _)| a.resource == *address && self.settles(a));
+        for (instance, rank) in ranks {
+            by_rank.entry(*rank).or_default().push(Node::Settle(instance.clone()));
+        }
+        let ranks: Vec<Vec<Node>> = by_rank.into_values().collect();
+        for pair in ranks.windows(2) {
+            for (from, to) in pair[0].iter().flat_map(|f| pair[1].iter().map(move |t| (f, t))) {
+                self.edge(from.clone(), to.clone(), Why::Structure);
+            }
         }
     }
 

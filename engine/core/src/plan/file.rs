@@ -520,7 +520,9 @@ impl SavedPlan {
             .map(|(name, text)| FileRecord { name: name.as_str().into(), text: text.as_str().into() })
             .collect();
         let packages = self.dto.packages.iter().map(fetched).collect();
-        let files = MemoryFiles::of_records(&root, &records).with_packages(packages);
+        let files = MemoryFiles::of_records(&root, &records)
+            .with_packages(packages)
+            .with_variables(self.variables.clone());
         let path = if self.dto.origin.is_file { PathBuf::from(&self.dto.origin.path) } else { root };
         let (config, _, diagnostics) = load(LoadRequest { path: &path, files: &files });
         match config {
@@ -543,6 +545,7 @@ impl SavedPlan {
             excludes: self.dto.excludes.clone(),
             allow_module_exec: self.dto.allow_module_exec,
             allow_recipe_exec: self.dto.allow_recipe_exec,
+            strict: false,
             replace: self.dto.replace.iter().filter_map(|a| a.parse().ok()).collect(),
             variables,
         }

@@ -135,6 +135,7 @@ pub fn new_planner(
         commands: BTreeSet::new(),
         adopted: BTreeSet::new(),
         seen: BTreeSet::new(),
+        ranks: BTreeMap::new(),
     }
 }
 

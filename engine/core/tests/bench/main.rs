@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "a test says which seeds and how many crash points it did")]
 
+mod additions;
 mod conditions;
 mod faults;
 mod guard;

@@ -20,15 +20,66 @@ pub(super) fn yamldecode(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     if text(args, 0).trim_start_matches('\n').starts_with('\t') {
         return fail("found a tab where indentation is expected");
     }
-    let mut reader =
-        Reader { events: Parser::new_from_str(text(args, 0)), anchors: HashMap::new(), nodes: 0 };
+    let mut reader = Reader {
+        events: Parser::new_from_str(text(args, 0)),
+        anchors: HashMap::new(),
+        nodes: 0,
+        octal: false,
+    };
     reader.document().or_else(fail)
+}
+
+/// The documents of a YAML text, as programs of the Kubernetes world read it: integers with a leading zero are octal.
+///
+/// # Errors
+/// The text is no YAML: why.
+pub fn documents(text: &str) -> Result<Vec<Value>, String> {
+    let mut reader =
+        Reader { events: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0, octal: true };
+    let mut found = Vec::new();
+    loop {
+        match reader.next()? {
+            Event::StreamEnd => return Ok(found),
+            Event::DocumentStart(..) => {
+                reader.anchors.clear();
+                if let Node::Value(value) = reader.node(0)? {
+                    found.push(value);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 struct Reader<'a> {
     events: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Value>,
     nodes: usize,
+    /// `0644` is a number to the base eight, and `1_000` a number.
+    octal: bool,
+}
+
+/// An integer as YAML 1.1 has it and as decimals do not read.
+fn old_integer(content: &str) -> Option<Value> {
+    let (sign, digits) = match content.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", content.strip_prefix('+').unwrap_or(content)),
+    };
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let bare = digits.replace('_', "");
+    let (base, rest) = match bare.as_str() {
+        "0" => return None,
+        d if d.starts_with("0b") => (2, &d[2..]),
+        d if d.starts_with("0x") => (16, &d[2..]),
+        d if d.starts_with("0o") => (8, &d[2..]),
+        d if d.starts_with('0') => (8, &d[1..]),
+        d if digits.contains('_') => (10, d),
+        _ => return None,
+    };
+    let value = u64::from_str_radix(rest, base).ok()?;
+    Number::parse(&format!("{sign}{value}")).ok().map(Value::number)
 }
 
 /// A node, or the end of the collection around it.
@@ -73,7 +124,13 @@ impl<'a> Reader<'a> {
         let (anchor, value) = match self.next()? {
             Event::Scalar(content, style, anchor, tag) => {
                 let name = tag_name(tag.as_deref())?;
-                (anchor, scalar(&content, style == ScalarStyle::Plain, name.as_deref())?)
+                let plain = style == ScalarStyle::Plain;
+                let old = (self.octal && plain && name.is_none()).then(|| old_integer(&content)).flatten();
+                let value = match old {
+                    Some(number) => number,
+                    None => scalar(&content, plain, name.as_deref())?,
+                };
+                (anchor, value)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 expect_tag(tag.as_deref(), "seq")?;

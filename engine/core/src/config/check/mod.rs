@@ -12,7 +12,7 @@ pub use graph::{BlockGraph, Edge, Item, ItemId, dependencies, named};
 
 use super::body;
 use super::targets::provider_for;
-use super::{BlockId, Config, Module, ModuleCall, ProviderRef, ResourceBlock};
+use super::{BlockId, Config, Expansion, Module, ModuleCall, ProviderRef, ResourceBlock};
 use groma_lang::eval::{NoScope, evaluate};
 use groma_types::convert::convert;
 use groma_types::diagnostic::nearest;
@@ -125,6 +125,16 @@ impl Checker<'_> {
         let all = kinds(provider, block.id.mode);
         match all.get(&block.id.kind) {
             Some(kind) => {
+                if let (Some(expands), Expansion::Count(e) | Expansion::ForEach(e)) =
+                    (&kind.expands, &block.expansion)
+                {
+                    self.out.push(
+                        Diagnostic::error("G0612", "Two ways to expand one block")
+                            .detail(format!("{} has an instance for each document of {:?} already.", block.id, expands.text))
+                            .help("Put all documents into the one text, or the block into a module with for_each.")
+                            .at(e.span(), "a second way"),
+                    );
+                }
                 self.out.extend(body::check(&block.body, &kind.block, &block.id.to_string()));
             }
             None => self.unknown_kind(&block.id, block, provider),

@@ -4,13 +4,13 @@ use super::graph::lifecycle_exprs;
 use super::{Schemas, kind_schema};
 use crate::config::targets::{Target, provider_name, target};
 use crate::config::{
-    BlockId, Config, Expansion, IgnoreChanges, Module, Provisioner, ResourceBlock, Rule, When, body,
+    BlockId, Config, Expansion, IgnoreChanges, Module, Provisioner, ResourceBlock, Rule, When, body, fixed,
     provisioners,
 };
 use groma_lang::expr::{Expr, RefStep, Reference};
 use groma_types::diagnostic::nearest;
 use groma_types::schema::Block;
-use groma_types::{Diagnostic, Diagnostics, InstanceKey, Mode, Type};
+use groma_types::{Diagnostic, Diagnostics, InstanceKey, Mode, Type, Value};
 use std::sync::Arc;
 
 pub(super) fn check(config: &Config, schemas: &dyn Schemas, out: &mut Diagnostics) {
@@ -51,6 +51,10 @@ impl Names<'_> {
             self.rules(&check.assertions);
         }
         module.resources.values().for_each(|b| self.resource(b));
+        for (_, argument) in module.backend.iter().flat_map(|b| b.arguments(self.out)).collect::<Vec<_>>() {
+            let faults = argument.references().into_iter().filter_map(|r| fixed::check(module, &r).err());
+            faults.for_each(|f| self.out.extend(f));
+        }
         for provider in &module.providers {
             let name = provider_name(self.config, &module.path, &provider.name);
             let empty = Block::default();
@@ -247,11 +251,16 @@ impl Names<'_> {
         let Some(block) = self.module.resources.get(id) else { return };
         let at = if id.mode == Mode::Managed { 1 } else { 2 };
         let step = reference.steps.get(at);
-        if !self.key_fits(reference, step, &block.expansion, &id.to_string()) {
+        let schema = kind_schema(self.config, self.schemas, self.module, block);
+        // Instances of a text have keys as those of for_each.
+        let expands = schema.is_some_and(|s| s.expands.is_some());
+        let keyed = Expansion::ForEach(Expr::literal(Value::NULL, block.span));
+        let expansion = if expands { &keyed } else { &block.expansion };
+        if !self.key_fits(reference, step, expansion, &id.to_string()) {
             return;
         }
         let from = if matches!(step, Some(RefStep::Index(_))) { at + 1 } else { at };
-        let Some(schema) = kind_schema(self.config, self.schemas, self.module, block) else { return };
+        let Some(schema) = schema else { return };
         let steps = reference.steps.get(from..).unwrap_or_default();
         if let Err((why, near)) = descend(&schema.block.ty(), steps) {
             self.no_attribute(id, reference, &why, near.as_deref());

@@ -21,7 +21,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-pub(super) use resource::RawCall;
+pub(super) use resource::{RawCall, lifecycle_arguments};
+pub(super) use settings::bad_constraint;
 
 /// A module of one folder, and its calls, whose arguments wait for the variables of what they call.
 pub(super) struct Decoded {

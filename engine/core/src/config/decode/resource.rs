@@ -2,9 +2,8 @@
 
 use super::{Decoder, body, duplicate, label};
 use crate::config::gather::{BlockType, RawBlock};
-use crate::config::packages::is_local;
 use crate::config::values::{
-    expression, fixed_text, keyed_references, keyword, one_or_many, references, static_text, wrong_shape,
+    expression, fixed_text, keyed_references, keyword, one_or_many, references, wrong_shape,
 };
 use crate::config::{
     BlockId, Body, Expansion, IgnoreChanges, Lifecycle, ModuleCall, ProviderRef, ResourceBlock,
@@ -20,27 +19,34 @@ use std::sync::Arc;
 pub(in crate::config) struct RawCall {
     pub(in crate::config) call: ModuleCall,
     pub(in crate::config) body: Body,
-    pub(in crate::config) source_span: Span,
+    pub(in crate::config) source: Option<Expr>,
+    /// Constraint of a registry module.
+    pub(in crate::config) version: Option<Expr>,
 }
 
 const META: [&str; 8] =
     ["count", "for_each", "provider", "depends_on", "lifecycle", "timeouts", "provisioner", "connection"];
 
-const LIFECYCLE: [&str; 13] = [
-    "create_before_destroy",
-    "prevent_destroy",
-    "ignore_changes",
-    "replace_triggered_by",
-    "precondition",
-    "postcondition",
-    "on_destroy",
-    "max_instances",
-    "enabled",
-    "on_missing",
-    "wait",
-    "rollout",
-    "destroy",
-];
+/// What `lifecycle` takes in each kind of block.
+pub(in crate::config) fn lifecycle_arguments(mode: Mode) -> &'static [&'static str] {
+    match mode {
+        Mode::Managed => &[
+            "create_before_destroy",
+            "prevent_destroy",
+            "ignore_changes",
+            "replace_triggered_by",
+            "precondition",
+            "postcondition",
+            "on_destroy",
+            "max_instances",
+            "enabled",
+            "wait",
+            "rollout",
+        ],
+        Mode::Data => &["precondition", "postcondition", "max_instances", "enabled", "on_missing"],
+        Mode::Ephemeral => &["precondition", "postcondition", "max_instances", "enabled"],
+    }
+}
 
 type Expansions = Vec<(&'static str, Span, Expr)>;
 
@@ -80,7 +86,7 @@ impl Decoder<'_> {
                     }
                 }
                 "depends_on" => resource.depends_on = references(node, "depends_on", self.out),
-                "lifecycle" => self.lifecycle(node, &mut resource.lifecycle, &mut expansions),
+                "lifecycle" => self.lifecycle(node, mode, &mut resource.lifecycle, &mut expansions),
                 "timeouts" => resource.timeouts = self.timeouts(node),
                 "dynamic" => self.dynamic_timeouts(node, &mut resource.body),
                 "provisioner" => resource.provisioners = self.provisioners(node),
@@ -159,14 +165,19 @@ impl Decoder<'_> {
         timeouts
     }
 
-    fn lifecycle(&mut self, node: &Node, lifecycle: &mut Lifecycle, expansions: &mut Expansions) {
+    fn lifecycle(&mut self, node: &Node, mode: Mode, lifecycle: &mut Lifecycle, expansions: &mut Expansions) {
         for entry in one_or_many(node) {
             let Some(entries) = entry.as_map() else {
                 wrong_shape(entry, "lifecycle", "a mapping", self.out);
                 continue;
             };
-            for (key, value) in entries {
-                self.lifecycle_entry(key, value, lifecycle, expansions);
+            let known = lifecycle_arguments(mode);
+            for (key, value) in entries.iter().filter(|(k, _)| &*k.text != "//") {
+                if known.contains(&&*key.text) {
+                    self.lifecycle_entry(key, value, lifecycle, expansions);
+                } else {
+                    self.unknown(key, "lifecycle here", known);
+                }
             }
         }
     }
@@ -186,13 +197,12 @@ impl Decoder<'_> {
             }
             "precondition" => to.preconditions = self.rules(node, "precondition"),
             "postcondition" => to.postconditions = self.rules(node, "postcondition"),
-            "//" => {}
             "rollout" => self.out.push(
                 Diagnostic::error("G0607", "This block is not read yet")
                     .detail("This version of groma has no staged rollouts.")
                     .at(key.span, "lifecycle.rollout"),
             ),
-            _ => self.unknown(key, "lifecycle", &LIFECYCLE),
+            _ => {}
         }
     }
 
@@ -220,24 +230,18 @@ impl Decoder<'_> {
             span: block.span,
             source: "".into(),
             version: None,
+            computed: Vec::new(),
             expansion: Expansion::Single,
             arguments: BTreeMap::new(),
             providers: BTreeMap::new(),
             depends_on: Vec::new(),
         };
-        let mut source_span = block.span;
-        let mut version_span = None;
+        let (mut source, mut version) = (None, None);
         let mut expansions = Expansions::new();
         for (key, node) in &block.entries {
             match &*key.text {
-                "source" => {
-                    source_span = node.span;
-                    call.source = static_text(node, "source", self.out).unwrap_or_else(|| "".into());
-                }
-                "version" if !node.is_null() => {
-                    version_span = Some(node.span);
-                    call.version = self.constraint(node);
-                }
+                "source" => source = self.optional(node, &Type::String),
+                "version" => version = self.optional(node, &Type::String),
                 "count" if !node.is_null() => {
                     expansions.push(("count", key.span, expression(node, &Type::Number, self.out)));
                 }
@@ -251,17 +255,6 @@ impl Decoder<'_> {
             }
         }
         call.expansion = self.expansion(expansions);
-        if let Some(span) = version_span.filter(|_| is_local(&call.source)) {
-            self.out.push(
-                Diagnostic::error("G0522", "A version without a registry")
-                    .detail(format!(
-                        "{:?} is a local folder: it has the version of what it stands in.",
-                        call.source
-                    ))
-                    .help("Take version out, or name a module of a registry as NAMESPACE/NAME/PROVIDER.")
-                    .at(span, "not for a local source"),
-            );
-        }
         if block.get("source").is_none_or(Node::is_null) {
             self.missing(block.span, "A module call", "source");
         }
@@ -270,7 +263,7 @@ impl Decoder<'_> {
         if let Some(first) = self.calls.iter().find(|c| c.call.name == name) {
             return self.out.push(duplicate("module call", &name, block.span, first.call.span));
         }
-        self.calls.push(RawCall { call, body, source_span });
+        self.calls.push(RawCall { call, body, source, version });
     }
 
     fn call_lifecycle(&mut self, node: &Node, expansions: &mut Expansions) {

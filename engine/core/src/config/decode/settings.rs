@@ -64,17 +64,8 @@ impl Decoder<'_> {
                     .at(node.span, "not met"),
             ),
             Ok(_) => {}
-            Err(why) => self.bad_constraint(&why, node.span),
+            Err(why) => self.out.push(bad_constraint(&why, node.span)),
         }
-    }
-
-    fn bad_constraint(&mut self, why: &str, span: Span) {
-        self.out.push(
-            Diagnostic::error("G0617", "Not a version constraint")
-                .detail(why.to_string())
-                .help("Write something like \">= 5.0, < 7.0\" or \"~> 5.31\".")
-                .at(span, "this constraint"),
-        );
     }
 
     fn required_providers(&mut self, node: &Node) {
@@ -121,10 +112,10 @@ impl Decoder<'_> {
         Some(required)
     }
 
-    pub(super) fn constraint(&mut self, node: &Node) -> Option<Arc<str>> {
+    fn constraint(&mut self, node: &Node) -> Option<Arc<str>> {
         let text = static_text(node, "version", self.out)?;
         if let Err(why) = Constraint::parse(&text) {
-            self.bad_constraint(&why, node.span);
+            self.out.push(bad_constraint(&why, node.span));
             return None;
         }
         Some(text)
@@ -172,4 +163,11 @@ impl Decoder<'_> {
             self.module.backend = Some(Backend { kind: key.text.clone(), body, span: key.span });
         }
     }
+}
+
+pub(in crate::config) fn bad_constraint(why: &str, span: Span) -> Diagnostic {
+    Diagnostic::error("G0617", "Not a version constraint")
+        .detail(why.to_string())
+        .help("Write something like \">= 5.0, < 7.0\" or \"~> 5.31\".")
+        .at(span, "this constraint")
 }

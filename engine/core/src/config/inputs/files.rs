@@ -1,7 +1,7 @@
 //! Files of variable values: YAML, JSON, and Terraform's native `.tfvars`.
 
 use super::{Form, Given, Undeclared};
-use crate::config::Config;
+use crate::config::Module;
 use crate::config::load::FileReader;
 use groma_lang::document::{self, Node, NodeKind, parse_json, parse_native, parse_yaml};
 use groma_types::{Diagnostic, Diagnostics, SourceMap};
@@ -9,20 +9,20 @@ use std::path::Path;
 
 /// Reads the files that need not be named.
 pub(super) fn automatic(
-    config: &Config,
+    root: &Module,
     sources: &mut SourceMap,
     files: &dyn FileReader,
     given: &mut Vec<Given>,
     out: &mut Diagnostics,
 ) {
-    let mut names = files.list(&config.root_dir).unwrap_or_default();
+    let mut names = files.list(&root.dir).unwrap_or_default();
     names.sort();
     let fixed = ["terraform.tfvars", "terraform.tfvars.json"];
     let first = fixed.into_iter().filter(|f| names.iter().any(|n| n == f)).map(String::from);
     let ends = [".auto.tfvars", ".auto.tfvars.json", ".auto.vars.yaml", ".auto.vars.yml"];
     let rest = names.iter().filter(|n| !n.starts_with('.') && ends.iter().any(|e| n.ends_with(e))).cloned();
     for name in first.chain(rest) {
-        named(&config.root_dir.join(&name), &name, sources, files, given, out);
+        named(&root.dir.join(&name), &name, sources, files, given, out);
     }
 }
 

@@ -12,7 +12,7 @@ mod tests;
 pub use bind::{Verdict, bind, judge, validate};
 
 use super::load::FileReader;
-use super::{Config, Variable};
+use super::{Module, Variable};
 use groma_lang::eval::{NoScope, evaluate};
 use groma_lang::expr::parse_expression;
 use groma_lang::text::Text;
@@ -64,13 +64,13 @@ pub(super) enum Undeclared {
 
 /// Returns a typed value for every variable of the root. Texts that are read here are added to `sources`.
 pub fn inputs(
-    config: &Config,
+    root: &Module,
     sources: &mut SourceMap,
     request: &InputRequest<'_>,
 ) -> (BTreeMap<Arc<str>, Value>, Diagnostics) {
     let mut out = Diagnostics::new();
     let mut given = environment(sources, request.environment);
-    files::automatic(config, sources, request.files, &mut given, &mut out);
+    files::automatic(root, sources, request.files, &mut given, &mut out);
     for argument in request.arguments {
         match argument {
             Argument::Var(text) => given.extend(from_command_line(sources, text, &mut out)),
@@ -79,7 +79,7 @@ pub fn inputs(
             }
         }
     }
-    let variables = &config.root().variables;
+    let variables = &root.variables;
     let mut last: BTreeMap<Arc<str>, Given> = BTreeMap::new();
     for value in given {
         if variables.contains_key(&value.name) {

@@ -27,7 +27,7 @@ fn run(case: &Case<'_>) -> String {
         .collect();
     let environment = case.environment.iter().map(|(k, v)| ((*k).to_string(), (*v).to_string())).collect();
     let request = InputRequest { files: &files, arguments: &arguments, environment: &environment };
-    let (values, faults) = inputs(&config, &mut sources, &request);
+    let (values, faults) = inputs(config.root(), &mut sources, &request);
     if !faults.is_empty() {
         return render(&sources, &faults);
     }

@@ -356,7 +356,16 @@ impl Run<'_> {
             .flat_map(|r| planner.state.instances(r))
             .filter(|(a, _)| *a != address)
             .map(|(_, id)| id.clone())
+            .chain(self.ranked_before(address))
             .collect()
+    }
+
+    /// Objects of the same text that are settled before this one.
+    fn ranked_before(&self, address: &InstanceAddr) -> Vec<ObjectId> {
+        let ranks = &self.planner.ranks;
+        let Some(own) = ranks.get(address) else { return Vec::new() };
+        let before = ranks.iter().filter(|(a, rank)| a.resource == address.resource && *rank < own);
+        before.filter_map(|(a, _)| self.planner.state.current.get(a).cloned()).collect()
     }
 
     /// Makes `addresses` anew if blocks came.

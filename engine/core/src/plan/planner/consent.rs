@@ -4,8 +4,10 @@
 
 use super::Planner;
 use crate::config::packages::Package;
-use crate::config::{Config, ModulePath, ProviderBlock};
-use groma_types::{Diagnostic, Span};
+use crate::config::{Config, ModulePath, ProviderBlock, ResourceBlock, body};
+use crate::scope::Place;
+use groma_types::schema::KindSchema;
+use groma_types::{AttrPath, Diagnostic, Span, Value};
 use std::sync::Arc;
 
 /// A command that a block of a fetched module runs.
@@ -38,6 +40,31 @@ impl Planner {
                 .at(command.span, "runs a command"),
         );
         false
+    }
+
+    /// Whether a block's arguments name files that its module may read. A refusal is reported.
+    pub(super) fn may_read(
+        &mut self,
+        schema: &KindSchema,
+        config: &Value,
+        resource: &ResourceBlock,
+        place: &Place,
+    ) -> bool {
+        let paths = schema.file_args.iter().filter_map(|name| Some((name, config.str_attr(name)?)));
+        let refused =
+            paths.filter_map(|(name, path)| Some((name, self.eval.permit(&place.module, path).err()?)));
+        let faults: Vec<Diagnostic> = refused
+            .map(|(name, why)| {
+                let span = body::span_of(&resource.body, &AttrPath::root().attr(name));
+                Diagnostic::error("G0534", "A fetched module would read a file of yours")
+                    .detail(format!("{why}."))
+                    .help("Let the stack read it, and give the module what it needs as a variable.")
+                    .at(span, "outside of the package")
+            })
+            .collect();
+        let may = faults.is_empty();
+        self.diagnostics.extend(faults);
+        may
     }
 
     /// Asks for the providers of fetched modules that get their credentials from a program, before one is configured.

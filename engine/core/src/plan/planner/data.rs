@@ -51,6 +51,9 @@ impl Planner {
             return failed;
         }
         let Some(config) = self.evaluate_body(resource, &schema, place, address) else { return failed };
+        if !self.may_read(&schema, &config, resource, place) {
+            return failed;
+        }
         if self.validate(&*provider, Mode::Data, &resource.id.kind, &config, resource, address).is_none() {
             return failed;
         }
@@ -71,16 +74,20 @@ impl Planner {
         match recipe {
             Some(recipe) if waits_for.is_empty() => {
                 self.reads.remove(address);
-                if let Some(known) = self.data_found.get(address) {
-                    return known.clone();
+                if let Some(known) = self.data_found.get(address).cloned() {
+                    if !resource.in_check {
+                        self.note_unready(address, &known);
+                    }
+                    return known;
                 }
-                let allow_missing = self.allows_missing(resource, place);
+                let Some(allow_missing) = self.allows_missing(resource, place) else { return failed };
                 reads.push(PendingRead {
                     address: address.clone(),
                     recipe,
                     config,
                     allow_missing,
                     in_check: resource.in_check,
+                    is_late: false,
                     span: resource.span,
                 });
                 failed
@@ -93,9 +100,24 @@ impl Planner {
         }
     }
 
-    pub(super) fn allows_missing(&mut self, resource: &ResourceBlock, place: &Place) -> bool {
-        let Some(expr) = &resource.lifecycle.on_missing else { return false };
-        self.eval.expr(&self.values, place, expr).0.as_str() == Some("allow")
+    /// `lifecycle.on_missing`. `None`: a fault was reported.
+    pub(super) fn allows_missing(&mut self, resource: &ResourceBlock, place: &Place) -> Option<bool> {
+        let Some(expr) = &resource.lifecycle.on_missing else { return Some(false) };
+        let (value, faults) = self.eval.expr(&self.values, place, expr);
+        let allows = match value.as_str() {
+            Some("allow") => Some(true),
+            Some("error") => Some(false),
+            _ => None,
+        };
+        if allows.is_none() && !faults.has_errors() {
+            self.diagnostics.push(
+                Diagnostic::error("G1033", "Invalid lifecycle argument")
+                    .detail("`on_missing` must be allow or error.")
+                    .at(expr.span(), ""),
+            );
+        }
+        self.diagnostics.extend(faults);
+        allows
     }
 
     /// Instances that a block depends on and that have a pending change.
@@ -129,7 +151,18 @@ impl Planner {
             return self.unread_in_check(read, answer.err());
         }
         match answer {
-            Ok(Some(value)) => self.data_value(&read.address, &value),
+            Ok(Some(value)) if read.is_late && !value.is_wholly_known() => self.diagnostics.push(
+                Diagnostic::error("G1041", "Not there yet")
+                    .detail(format!("What {} reads is still not known.", read.address))
+                    .help("Apply what it reads from (the other stack) first, then run this again.")
+                    .at(read.span, "")
+                    .address(&read.address),
+            ),
+            Ok(Some(value)) => {
+                let value = waiting(&value, &read.address);
+                self.note_unready(&read.address, &value);
+                self.data_value(&read.address, &value);
+            }
             Ok(None) if read.allow_missing => self.data_value(&read.address, &Value::NULL),
             Ok(None) => self.diagnostics.push(
                 Diagnostic::error("G1040", "Nothing found")
@@ -154,6 +187,14 @@ impl Planner {
         let unknown =
             Value::unknown_because(Type::Dynamic, [Cause::Node(Address::Instance(read.address.clone()))]);
         self.data_found.insert(read.address.clone(), unknown);
+    }
+
+    /// What a data source does not know yet is asked for again in the apply.
+    fn note_unready(&mut self, address: &InstanceAddr, value: &Value) {
+        if !value.is_wholly_known() {
+            let read = DeferredRead { address: address.clone(), waits_for: BTreeSet::new() };
+            self.reads.insert(address.clone(), read);
+        }
     }
 
     pub(super) fn data_value(&mut self, address: &InstanceAddr, value: &Value) {
@@ -181,9 +222,13 @@ impl Planner {
         let keys = self.values.block(&address.resource).map(|b| b.keys.clone());
         let (Some(resource), Some(keys)) = (resource, keys) else { return Vec::new() };
         let place = Place::instance(address.resource.module.clone(), address.key.clone(), &keys);
+        if self.data_found.get(address).is_some_and(|v| !v.is_wholly_known()) {
+            self.data_found.remove(address);
+        }
         let mut reads = Vec::new();
         let value = self.plan_data(address, &block, resource, &place, &mut reads).await;
         self.values.set_instance(&address.resource, address.key.clone(), value);
+        reads.iter_mut().for_each(|r| r.is_late = true);
         reads
     }
 }
@@ -195,6 +240,15 @@ pub async fn read_data(pool: &Arc<Pool>, read: &PendingRead) -> Result<Option<Va
         .resolve()
         .map_err(|u| ProviderError::new(ErrorKind::Bug, format!("argument {} is not known", u.path)))?;
     pool.get(&read.recipe).await?.read_data(&read.address.resource.kind, config).await
+}
+
+/// What is not known yet waits for this data source.
+fn waiting(value: &Value, address: &InstanceAddr) -> Value {
+    let cause = Cause::Node(Address::Instance(address.clone()));
+    let open = value.as_map().into_iter().flatten().filter(|(_, v)| !v.is_wholly_known());
+    open.fold(value.clone(), |all, (name, v)| {
+        all.with_attr(name, Value::unknown_because(v.ty(), [cause.clone()]))
+    })
 }
 
 /// The value of a minter: its arguments, and minted strings for the rest.

@@ -3,6 +3,7 @@
 use super::super::decide::{self, Decision};
 use super::super::{Change, ChangeAction, Reason};
 use super::lifecycle::Settings;
+use super::parts;
 use super::{Planner, ProviderState, address_of, code_of, dotted, id_of, summary_of};
 use crate::config::{ResourceBlock, body, targets};
 use crate::graph::order::Block;
@@ -119,6 +120,8 @@ impl Planner {
         let own = Address::Instance(address.clone());
         self.conditions(&resource.lifecycle.preconditions, "Resource precondition failed", place, &own)?;
         let config = self.evaluate_body(resource, &schema, place, address)?;
+        let config = parts::arguments(&schema, config, place);
+        let schema = schema.of_instance();
         self.validate(&*provider, Mode::Managed, kind, &config, resource, address)?;
         self.refuse_minted(&config, resource, address)?;
         let settings = self.lifecycle(resource, place, address)?;

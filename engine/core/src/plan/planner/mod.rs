@@ -7,6 +7,7 @@ pub(crate) mod consent;
 mod data;
 mod lifecycle;
 mod managed;
+mod parts;
 mod providers;
 mod provision;
 
@@ -16,7 +17,7 @@ pub use managed::has_effect;
 pub use providers::check_world;
 
 use super::{Change, DeferredExpansion, DeferredRead, Plan, ProviderPlan};
-use crate::config::{BlockId, Config, ResourceBlock};
+use crate::config::{BlockId, Config, ResourceBlock, strict};
 use crate::facade::{Host, PlanOptions};
 use crate::graph::order::{Block, Order};
 use crate::pool::Pool;
@@ -92,6 +93,8 @@ pub struct Planner {
     pub adopted: BTreeSet<ObjectId>,
     /// Instances that were planned: everything else of the state is not in the configuration.
     pub seen: BTreeSet<InstanceAddr>,
+    /// Of instances that a block's text gave: lower ones are settled first.
+    pub ranks: BTreeMap<InstanceAddr, u8>,
 }
 
 /// A data source that can be read now.
@@ -101,6 +104,8 @@ pub struct PendingRead {
     config: Value,
     allow_missing: bool,
     in_check: bool,
+    /// It is read in the apply: what is not known now can't be waited for.
+    is_late: bool,
     span: groma_types::Span,
 }
 
@@ -137,6 +142,7 @@ impl Planner {
 
     /// A block in a module whose own instances are not known yet.
     fn defer_module_expansion(&mut self, block: &Block, resource: &ResourceBlock, causes: &BTreeSet<Cause>) {
+        self.refuse_deferred(resource);
         let module = block.0.iter().fold(ModuleAddr::root(), |m, name| m.child(name, None));
         let address = address_of(&module, &resource.id);
         self.expansions.insert(
@@ -154,7 +160,7 @@ impl Planner {
     ) {
         let address = address_of(module, &resource.id);
         let place = Place::module(module.clone());
-        let (keys, diagnostics) = self.eval.expand(&self.values, &place, &resource.expansion);
+        let (keys, diagnostics) = self.instances(&address, resource, &place);
         let failed = diagnostics.has_errors();
         self.diagnostics.extend(diagnostics.into_iter().map(|d| d.address(&address)));
         self.values.set_block(address.clone(), BlockValue::new(keys.clone(), BTreeMap::new()));
@@ -187,6 +193,13 @@ impl Planner {
         self.values.set_block(address, BlockValue::new(keys, instances));
     }
 
+    /// Terraform must know all instances when it plans.
+    fn refuse_deferred(&mut self, resource: &ResourceBlock) {
+        if self.options.strict {
+            self.diagnostics.push(strict::refusal("instances that are not known in the plan", resource.span));
+        }
+    }
+
     fn defer_expansion(
         &mut self,
         address: &ResourceAddr,
@@ -195,11 +208,8 @@ impl Planner {
         causes: &BTreeSet<Cause>,
     ) {
         let place = Place::module(module.clone());
-        let bound = resource.lifecycle.max_instances.as_ref().and_then(|e| {
-            let (value, diagnostics) = self.eval.expr(&self.values, &place, e);
-            self.diagnostics.extend(diagnostics);
-            value.as_number().and_then(groma_types::Number::to_u64)
-        });
+        let bound = self.bound(resource, &place);
+        self.refuse_deferred(resource);
         let deferred =
             DeferredExpansion { resource: address.clone(), waits_for: causes.clone(), max_instances: bound };
         // Its present instances stay as they are until the expansion is known.
