@@ -374,7 +374,7 @@ fn count_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
         ValueKind::Number(n) => match n.to_u64() {
             Some(n) if n <= MAX_COUNT => (Keys::Count(n), Diagnostics::new()),
             Some(n) => bad_expansion(
-                expr,
+                expr.span(),
                 &format!("The `count` value {n} is more than {MAX_COUNT}."),
                 "Give a number that was meant: each instance is planned and kept.",
             ),
