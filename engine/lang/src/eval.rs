@@ -370,7 +370,7 @@ impl<'a> Eval<'a> {
             return Value::bool(false);
         }
         if !value.is_wholly_known() {
-            return Heritage::deep([&value]).unknown(Type::Bool);
+            return Heritage::deep([&value]).maybe_null(Type::Bool);
         }
         Value::bool(true).mark(Marks { minted: false, ..value.marks() })
     }

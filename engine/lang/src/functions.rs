@@ -16,6 +16,7 @@ mod format;
 mod gzip;
 mod hashes;
 mod json;
+mod logarithms;
 mod numbers;
 mod regexes;
 mod sets;
@@ -83,6 +84,8 @@ type Run = fn(&[Value], &dyn FunctionHost) -> Outcome;
 pub(crate) enum Manner {
     /// Sees only known values without marks; else the result is unknown and of this type.
     Known(Want),
+    /// Like `Known`, but of an unknown result not even that it is no null is said.
+    KnownOrNull(Want),
     /// Sees its arguments as they are.
     Partial,
     /// Like `Known`, but looks at the world.
@@ -191,12 +194,17 @@ impl Function {
             }
             converted.push(arg);
         }
-        let (Manner::Known(gives) | Manner::Impure(gives)) = self.manner else {
+        let (Manner::Known(gives) | Manner::KnownOrNull(gives) | Manner::Impure(gives)) = self.manner else {
             return (self.run)(&converted, host).map(normalized);
         };
         let heritage = Heritage::deep(&converted);
         if !converted.iter().all(Value::is_wholly_known) {
-            return Ok(heritage.unknown(gives.ty()));
+            let maybe_null = matches!(self.manner, Manner::KnownOrNull(_));
+            return Ok(if maybe_null {
+                heritage.maybe_null(gives.ty())
+            } else {
+                heritage.unknown(gives.ty())
+            });
         }
         let bare: Vec<Value> = converted.iter().map(|v| v.unmark_deep().0).collect();
         Ok(heritage.known(normalized((self.run)(&bare, host)?)))

@@ -136,6 +136,11 @@ pub(crate) fn number_bounds(value: &Value) -> Option<(Number, Number)> {
 /// Whether two values are equal: `None` while that depends on what is not known. Types must be the same
 /// for values to be equal.
 pub(crate) fn equal(a: &Value, b: &Value) -> Option<bool> {
+    // Of two unknowns Terraform says nothing, whatever their types.
+    if a.is_unknown() && b.is_unknown() { None } else { equal_parts(a, b) }
+}
+
+fn equal_parts(a: &Value, b: &Value) -> Option<bool> {
     match (a.kind(), b.kind()) {
         (ValueKind::Null(_), ValueKind::Null(_)) => Some(true),
         (ValueKind::Null(_), ValueKind::Unknown(_)) => never_null(b).then_some(false),
@@ -170,7 +175,7 @@ fn equal_all<'a>(shape: bool, pairs: impl Iterator<Item = (&'a Value, &'a Value)
     }
     let mut all = Some(true);
     for (x, y) in pairs {
-        match equal(x, y) {
+        match equal_parts(x, y) {
             Some(true) => {}
             Some(false) => return Some(false),
             None => all = None,

@@ -46,7 +46,8 @@ fn convert_at(value: &Value, ty: &Type, at: &AttrPath) -> Result<Value, ConvertE
     }
     let bare = match (value.kind(), ty) {
         (_, Type::Dynamic) => return Ok(value.clone()),
-        (ValueKind::Null(from), _) => Value::null(concrete(&result_type(from, ty))),
+        // A null of a type that does not convert is no more welcome than a value of it.
+        (ValueKind::Null(from), _) if can_convert(from, ty) => Value::null(concrete(&result_type(from, ty))),
         (ValueKind::Unknown(u), _) => convert_unknown(u, ty, at)?,
         (ValueKind::String(_), Type::String)
         | (ValueKind::Number(_), Type::Number)

@@ -52,21 +52,27 @@ impl Net {
         self.bits - self.prefix
     }
 
-    fn subnet(&self, new_bits: u32, number: u128) -> Result<Net, FunctionError> {
-        let prefix = self.prefix.saturating_add(new_bits);
-        if prefix > self.bits {
+    /// `new_bits` below zero widen the network.
+    fn subnet(&self, new_bits: i64, number: u128) -> Result<Net, FunctionError> {
+        let extended = i64::from(self.prefix).saturating_add(new_bits);
+        let Some(prefix) = u32::try_from(extended).ok().filter(|p| *p <= self.bits) else {
             return fail(format!(
                 "insufficient address space to extend prefix of {} by {new_bits}",
                 self.prefix
             ));
-        }
-        if new_bits < 128 && number >> new_bits != 0 {
+        };
+        // Terraform compares the low 64 bits alone.
+        let most = if (0..64).contains(&new_bits) { (1u64 << new_bits) - 1 } else { u64::MAX };
+        if number as u64 > most {
             return fail(format!(
                 "prefix extension of {new_bits} does not accommodate a subnet numbered {number}"
             ));
         }
         let shift = self.bits - prefix;
         let shift = if self.bits == 128 && is_mapped(self.base) { shift.min(32) } else { shift };
+        if number != 0 && u128::BITS - number.leading_zeros() + shift > self.bits {
+            return fail(format!("the subnet numbered {number} is beyond all addresses"));
+        }
         let offset = if shift >= 128 { 0 } else { number << shift };
         Ok(Net { base: self.base | offset, prefix, bits: self.bits })
     }
@@ -75,7 +81,7 @@ impl Net {
 impl Net {
     /// A negative number of a subnet: Terraform joins its two's complement with the prefix and takes what
     /// that is without its sign. It is no subnet of this network, but it is what users have in their states.
-    fn below(&self, new_bits: u32, number: i128) -> Outcome {
+    fn below(&self, new_bits: i64, number: i128) -> Outcome {
         let sized = self.subnet(new_bits, number.unsigned_abs() & u128::from(u64::MAX))?;
         let shift = self.bits - sized.prefix;
         let joined = (self.base | (number as u128).checked_shl(shift).unwrap_or(0)).wrapping_neg();
@@ -116,11 +122,9 @@ fn integer(args: &[Value], index: usize) -> Result<i128, FunctionError> {
     }
 }
 
-fn new_bits(args: &[Value], index: usize) -> Result<u32, FunctionError> {
-    match u32::try_from(integer(args, index)?) {
-        Ok(n) => Ok(n),
-        Err(_) => bad_arg(index, "must extend prefix by a number of bits that is not negative"),
-    }
+fn new_bits(args: &[Value], index: usize) -> Result<i64, FunctionError> {
+    let bits = integer(args, index)?;
+    i64::try_from(bits).or_else(|_| fail("value must be a whole number that fits into 64 bits"))
 }
 
 pub(super) fn cidrhost(args: &[Value], _: &dyn FunctionHost) -> Outcome {
@@ -171,9 +175,12 @@ pub(super) fn cidrsubnets(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     // First address that is free, relative to the network; `None` when all is used.
     let mut next: Option<u128> = Some(0);
     for i in 1..args.len() {
-        let bits = new_bits(args, i)?;
-        if bits < 1 {
+        let bits = new_bits(args, i).or_else(|error| bad_arg(i, error.message))?;
+        let Some(bits) = u32::try_from(bits).ok().filter(|n| *n >= 1) else {
             return bad_arg(i, "must extend prefix by at least one bit");
+        };
+        if bits > 32 {
+            return bad_arg(i, "may not extend prefix by more than 32 bits");
         }
         let prefix = net.prefix + bits;
         if prefix > net.bits {

@@ -2,7 +2,7 @@
 
 use super::{Outcome, bad_arg, fail, items, whole};
 use crate::eval::FunctionHost;
-use crate::unknown::{Heritage, equal, length_bounds, never_null};
+use crate::unknown::{Heritage, equal, length_bounds};
 use groma_types::convert::{convert, is_untyped, unify};
 use groma_types::{Type, Value, ValueKind};
 use std::collections::BTreeMap;
@@ -168,7 +168,17 @@ pub(super) fn concat(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     }))
 }
 
+/// What a search gives while what is searched, or what is searched for, is not known at all.
+fn open_search(args: &[Value], found: Type) -> Option<Value> {
+    let open = args.iter().any(|a| a.ty() == Type::Dynamic && a.is_unknown());
+    let unknown = args.iter().any(Value::is_unknown);
+    unknown.then(|| Heritage::deep(args).unknown(if open { Type::Dynamic } else { found }))
+}
+
 pub(super) fn contains(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    if let Some(open) = open_search(args, Type::Bool) {
+        return Ok(open);
+    }
     let heritage = Heritage::deep(args);
     let ty = args[0].ty();
     let Some(items) = args[0].as_seq() else {
@@ -191,8 +201,7 @@ pub(super) fn contains(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 pub(super) fn distinct(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let ty = args[0].ty();
     let Some(items) = args[0].as_seq().filter(|_| args[0].is_wholly_known()) else {
-        let (min, max) = length_bounds(&args[0]);
-        return Ok(Heritage::deep(args).sized(ty, min.min(1), max));
+        return Ok(Heritage::deep(args).unknown(ty));
     };
     let mut kept: Vec<Value> = Vec::new();
     for item in items {
@@ -266,6 +275,9 @@ fn flatten_into(value: &Value, flat: &mut Vec<Value>, heritage: &mut Heritage) -
 }
 
 pub(super) fn index(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    if let Some(open) = open_search(args, Type::Number) {
+        return Ok(open);
+    }
     let heritage = Heritage::deep(args);
     let ty = args[0].ty();
     if !matches!(ty, Type::List(_) | Type::Tuple(_) | Type::Dynamic) && !args[0].is_unknown() {
@@ -299,8 +311,7 @@ pub(super) fn keys(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         }
         (Type::Object(o), _) => {
             let made = Value::tuple(names(o.attrs.keys().cloned().collect()));
-            let unsure = !never_null(&args[0]);
-            Ok(if unsure { heritage.maybe_null(made.ty()) } else { heritage.known(made) })
+            Ok(heritage.known(made))
         }
         (Type::Dynamic, _) => Ok(heritage.maybe_null(Type::Dynamic)),
         _ => bad_arg(0, "must have map or object type"),
@@ -526,7 +537,7 @@ pub(super) fn zipmap(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     };
     let (Some(keys), Some(values), true) = (args[0].as_seq(), elements(&args[1]), args[0].is_wholly_known())
     else {
-        return Ok(Heritage::deep(args).maybe_null(open));
+        return Ok(Heritage::deep(args).unknown(open));
     };
     if keys.len() != values.len() {
         return fail(format!(

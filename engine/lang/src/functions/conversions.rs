@@ -8,6 +8,8 @@ use groma_types::{Marks, Type, Value};
 
 fn to(value: &Value, ty: &Type) -> Outcome {
     match convert(value, ty) {
+        // Terraform forgets here what it knew of an unknown value.
+        Ok(converted) if value.is_unknown() => Ok(Heritage::shallow([value]).maybe_null(converted.ty())),
         Ok(converted) => Ok(converted),
         Err(why) => {
             bad_arg(0, format!("cannot convert {} to {}: {why}", value.ty().friendly(), ty.friendly()))
@@ -49,7 +51,7 @@ pub(super) fn issensitive(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     // A provider may still mark what it gives, and what has no type yet has the marks of all it may be.
     let open = args[0].as_unknown().is_some_and(|u| !marks.sensitive || u.ty == Type::Dynamic);
     if open {
-        return Ok(Heritage::shallow(args).unknown(Type::Bool));
+        return Ok(Heritage::shallow(args).maybe_null(Type::Bool));
     }
     Ok(Value::bool(marks.sensitive))
 }

@@ -250,6 +250,12 @@ pub(super) fn formatdate(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let mut out = String::new();
     let mut rest = text(args, 0);
     while let Some(c) = rest.chars().next() {
+        // Two quotes outside of a literal are one quote.
+        if let Some(after) = rest.strip_prefix("''") {
+            out.push('\'');
+            rest = after;
+            continue;
+        }
         if c == '\'' {
             let (literal, after) = quoted(rest)?;
             out.push_str(&literal);

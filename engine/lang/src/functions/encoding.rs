@@ -54,7 +54,7 @@ enum Charset {
 }
 
 fn charset(args: &[Value]) -> Result<Charset, FunctionError> {
-    let name = text(args, 1).to_ascii_uppercase();
+    let name = text(args, 1).trim().to_ascii_uppercase();
     match name.as_str() {
         "UTF-8" | "CSUTF8" => Ok(Charset::Utf8),
         "UTF-16LE" | "CSUTF16LE" => Ok(Charset::Utf16 { big: false, mark: false }),

@@ -11,13 +11,17 @@ use base64::engine::general_purpose::STANDARD;
 use groma_types::{Diagnostic, Diagnostics, SourceId, Type, Value};
 
 fn read(args: &[Value], host: &dyn FunctionHost) -> Result<Vec<u8>, FunctionError> {
-    host.read_file(&expanded(text(args, 0), host)).or_else(|why| bad_arg(0, why))
+    let path = expanded(text(args, 0), host).or_else(|error| bad_arg(0, error.message))?;
+    host.read_file(&path).or_else(|why| bad_arg(0, why))
 }
 
-fn expanded(path: &str, host: &dyn FunctionHost) -> String {
+fn expanded(path: &str, host: &dyn FunctionHost) -> Result<String, FunctionError> {
     match (path.strip_prefix('~'), host.home_dir()) {
-        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => format!("{home}{rest}"),
-        _ => path.into(),
+        (Some(rest), _) if !rest.is_empty() && !rest.starts_with('/') => {
+            fail("failed to expand ~: the home folder of another user is not looked up")
+        }
+        (Some(rest), Some(home)) => Ok(format!("{home}{rest}")),
+        _ => Ok(path.into()),
     }
 }
 
@@ -37,7 +41,7 @@ pub(super) fn filebase64(args: &[Value], host: &dyn FunctionHost) -> Outcome {
     Ok(STANDARD.encode(read(args, host)?).into())
 }
 pub(super) fn fileexists(args: &[Value], host: &dyn FunctionHost) -> Outcome {
-    host.file_exists(&expanded(text(args, 0), host)).map(Value::bool).or_else(fail)
+    host.file_exists(&expanded(text(args, 0), host)?).map(Value::bool).or_else(fail)
 }
 
 /// Reads for a digest: there the file is what failed, not the argument.
@@ -92,7 +96,7 @@ pub(super) fn abspath(args: &[Value], host: &dyn FunctionHost) -> Outcome {
 }
 
 pub(super) fn pathexpand(args: &[Value], host: &dyn FunctionHost) -> Outcome {
-    Ok(expanded(text(args, 0), host).into())
+    Ok(expanded(text(args, 0), host)?.into())
 }
 
 pub(super) fn basename(args: &[Value], _: &dyn FunctionHost) -> Outcome {
@@ -116,10 +120,32 @@ pub(super) fn dirname(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 }
 
 pub(super) fn fileset(args: &[Value], host: &dyn FunctionHost) -> Outcome {
-    let pattern = glob(text(args, 1))?;
-    let paths = host.list_files(&expanded(text(args, 0), host)).or_else(fail)?;
+    let paths = host.list_files(&expanded(text(args, 0), host)?).or_else(fail)?;
+    // Where there is nothing no pattern is read, as Terraform has it.
+    if paths.is_empty() {
+        return Ok(Value::set(Type::String, Vec::new()));
+    }
+    let pattern = glob(&without_detours(text(args, 1))?)?;
     let found = paths.into_iter().filter(|p| pattern.is_match(p)).map(Value::string);
     Ok(Value::set(Type::String, found.collect()))
+}
+
+/// The pattern without `.` and without folders that `..` leaves again.
+fn without_detours(pattern: &str) -> Result<String, FunctionError> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in pattern.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.is_empty() => {
+                return fail(
+                    "the pattern leads out of the folder; name the other folder as the first argument",
+                );
+            }
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    Ok(parts.join("/"))
 }
 
 /// A glob as a regular expression: `*` and `?` stay within a name, `**` goes over folders, `{a,b}` chooses.
@@ -208,7 +234,8 @@ fn render(
     missing(&expr, vars, template)?;
     let scope = TemplateScope { vars, host };
     let (value, faults) = Eval::run(&expr, &scope);
-    first_fault(&faults, template, 0)?;
+    // The template is in order; what its values make of it fails the call.
+    first_fault(&faults, template, 0).or_else(|error| fail(error.message))?;
     Ok(value)
 }
 
@@ -270,7 +297,7 @@ pub(super) fn templatefile(args: &[Value], host: &dyn FunctionHost) -> Outcome {
 pub(super) fn templatestring(args: &[Value], host: &dyn FunctionHost) -> Outcome {
     let heritage = Heritage::shallow(args);
     if args.iter().any(Value::is_unknown) {
-        return Ok(heritage.maybe_null(Type::Dynamic));
+        return Ok(heritage.unknown(Type::String));
     }
     check_vars(&args[1])?;
     if args[0].as_str().is_none() {

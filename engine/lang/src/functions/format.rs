@@ -390,7 +390,6 @@ pub(super) fn formatlist(args: &[Value], _: &dyn FunctionHost) -> Outcome {
             None if arg.is_unknown() && (sequence || arg.ty() == Type::Dynamic) => {
                 return Ok(opened(heritage.unknown(list), args));
             }
-            None if arg.is_null() && sequence => return bad_arg(i, "a null list can not be iterated"),
             None => {}
         }
     }

@@ -1,5 +1,6 @@
 //! Functions of numbers.
 
+use super::logarithms::{exp, ln};
 use super::{FunctionError, Outcome, bad_arg, fail, items, text, whole};
 use crate::eval::FunctionHost;
 use crate::unknown::Heritage;
@@ -45,7 +46,7 @@ pub(super) fn floor(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 }
 
 pub(super) fn log(args: &[Value], _: &dyn FunctionHost) -> Outcome {
-    float(as_float(args, 0)?.ln() / as_float(args, 1)?.ln())
+    float(ln(as_float(args, 0)?) / ln(as_float(args, 1)?))
 }
 
 pub(super) fn pow(args: &[Value], _: &dyn FunctionHost) -> Outcome {
@@ -55,7 +56,10 @@ pub(super) fn pow(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 /// A power by repeated squaring, as Terraform makes it: the last digits show it.
 fn power(base: f64, exponent: f64) -> f64 {
     let simple = exponent == 0.0 || base == 0.0 || base == 1.0 || !base.is_finite();
-    if simple || exponent.abs() == 0.5 || exponent.abs() >= 9e18 || (base < 0.0 && exponent.fract() != 0.0) {
+    if exponent.abs() == 0.5 && base > 0.0 {
+        return if exponent > 0.0 { base.sqrt() } else { 1.0 / base.sqrt() };
+    }
+    if simple || exponent.abs() >= 9e18 || (base < 0.0 && exponent.fract() != 0.0) {
         return base.powf(exponent);
     }
     let (mut whole, mut fraction) = (exponent.abs().trunc(), exponent.abs().fract());
@@ -65,7 +69,7 @@ fn power(base: f64, exponent: f64) -> f64 {
             fraction -= 1.0;
             whole += 1.0;
         }
-        made = (fraction * base.ln()).exp();
+        made = exp(fraction * ln(base));
     }
     let mut made_exponent = 0i64;
     let (mut square, mut square_exponent) = split(base);
@@ -130,6 +134,10 @@ pub(super) fn min(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 }
 
 pub(super) fn sum(args: &[Value], _: &dyn FunctionHost) -> Outcome {
+    if args[0].is_unknown() {
+        let ty = if args[0].ty() == Type::Dynamic { Type::Dynamic } else { Type::Number };
+        return Ok(Heritage::deep(args).unknown(ty));
+    }
     let sequence = matches!(args[0].ty(), Type::List(_) | Type::Set(_) | Type::Tuple(_) | Type::Dynamic);
     if !sequence {
         return bad_arg(0, "argument must be a list, set, or tuple");
@@ -163,8 +171,14 @@ pub(super) fn sum(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 }
 
 pub(super) fn parseint(args: &[Value], _: &dyn FunctionHost) -> Outcome {
-    if args[0].as_str().is_none() {
-        return bad_arg(0, "first argument must be a string");
+    let heritage = Heritage::shallow(args);
+    match args[0].ty() {
+        Type::Dynamic => return Ok(heritage.unknown(Type::Dynamic)),
+        Type::String => {}
+        other => return bad_arg(0, format!("first argument must be a string, not {}", other.friendly())),
+    }
+    if args.iter().any(Value::is_unknown) {
+        return Ok(heritage.unknown(Type::Number));
     }
     let base = whole(args, 1).or_else(|error| bad_arg(1, error.message))?;
     if !(2..=62).contains(&base) {

@@ -99,7 +99,7 @@ pub(super) fn setproduct(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     let merging = args.iter().any(|a| matches!(a.ty(), Type::Set(_)) && !a.is_wholly_known());
     if merging || lists.iter().any(Value::is_unknown) {
         let open = element.has_dynamic();
-        return Ok(Heritage::deep(args).maybe_null(if open { Type::Dynamic } else { ty }));
+        return Ok(Heritage::deep(args).unknown(if open { Type::Dynamic } else { ty }));
     }
     let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
     for list in &lists {

@@ -141,7 +141,7 @@ pub(super) fn replace(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     match what.strip_prefix('/').and_then(|w| w.strip_suffix('/')) {
         Some(pattern) => {
             let regex = super::regexes::compile(pattern, 1).or_else(|error| fail(error.message))?;
-            Ok(regex.replace_all(s, with).into_owned().into())
+            Ok(regex.regex.replace_all(s, with).into_owned().into())
         }
         None => Ok(s.replace(what, with).into()),
     }

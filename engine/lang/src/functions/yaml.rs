@@ -7,6 +7,7 @@ use granit_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 use groma_types::{Number, Value, ValueKind};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Nodes that aliases may unfold to.
@@ -20,12 +21,7 @@ pub(super) fn yamldecode(args: &[Value], _: &dyn FunctionHost) -> Outcome {
     if text(args, 0).trim_start_matches('\n').starts_with('\t') {
         return fail("found a tab where indentation is expected");
     }
-    let mut reader = Reader {
-        events: Parser::new_from_str(text(args, 0)),
-        anchors: HashMap::new(),
-        nodes: 0,
-        octal: false,
-    };
+    let mut reader = Reader::new(text(args, 0), false);
     reader.document().or_else(fail)
 }
 
@@ -34,8 +30,7 @@ pub(super) fn yamldecode(args: &[Value], _: &dyn FunctionHost) -> Outcome {
 /// # Errors
 /// The text is no YAML: why.
 pub fn documents(text: &str) -> Result<Vec<Value>, String> {
-    let mut reader =
-        Reader { events: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0, octal: true };
+    let mut reader = Reader::new(text, true);
     let mut found = Vec::new();
     loop {
         match reader.next()? {
@@ -52,11 +47,14 @@ pub fn documents(text: &str) -> Result<Vec<Value>, String> {
 }
 
 struct Reader<'a> {
+    text: &'a str,
     events: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Value>,
     nodes: usize,
     /// `0644` is a number to the base eight, and `1_000` a number.
     octal: bool,
+    /// Where the event that was read last lies.
+    at: Range<usize>,
 }
 
 /// An integer as YAML 1.1 has it and as decimals do not read.
@@ -89,9 +87,17 @@ enum Node {
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str, octal: bool) -> Reader<'a> {
+        let events = Parser::new_from_str(text);
+        Reader { text, events, anchors: HashMap::new(), nodes: 0, octal, at: 0..0 }
+    }
+
     fn next(&mut self) -> Result<Event<'a>, String> {
         match self.events.next_event() {
-            Some(Ok((event, _))) => Ok(event),
+            Some(Ok((event, span))) => {
+                self.at = span.byte_range().unwrap_or(0..0);
+                Ok(event)
+            }
             Some(Err(error)) => Err(error.to_string()),
             None => Err("the text ends too early".into()),
         }
@@ -116,6 +122,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A block that the end of the text cuts off has no line break at its end, and a slash is not escaped.
+    fn as_terraform_reads<'c>(&self, content: &'c str, style: ScalarStyle) -> Result<&'c str, String> {
+        let written = self.text.get(self.at.clone()).unwrap_or_default();
+        match style {
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                let cut_off = self.at.end >= self.text.len() && !self.text.ends_with(['\n', '\r']);
+                Ok(if cut_off { content.strip_suffix('\n').unwrap_or(content) } else { content })
+            }
+            ScalarStyle::DoubleQuoted if escapes_slash(written) => {
+                Err("found unknown escape character".into())
+            }
+            _ => Ok(content),
+        }
+    }
+
     fn node(&mut self, depth: usize) -> Result<Node, String> {
         self.nodes += 1;
         if depth > DEPTH_MAX || self.nodes > NODES_MAX {
@@ -124,11 +145,12 @@ impl<'a> Reader<'a> {
         let (anchor, value) = match self.next()? {
             Event::Scalar(content, style, anchor, tag) => {
                 let name = tag_name(tag.as_deref())?;
+                let content = self.as_terraform_reads(&content, style)?;
                 let plain = style == ScalarStyle::Plain;
-                let old = (self.octal && plain && name.is_none()).then(|| old_integer(&content)).flatten();
+                let old = (self.octal && plain && name.is_none()).then(|| old_integer(content)).flatten();
                 let value = match old {
                     Some(number) => number,
-                    None => scalar(&content, plain, name.as_deref())?,
+                    None => scalar(content, plain, name.as_deref())?,
                 };
                 (anchor, value)
             }
@@ -197,6 +219,16 @@ fn tag_name(tag: Option<&Tag>) -> Result<Option<String>, String> {
         None if tag.suffix() == "!" || tag.suffix().is_empty() => Ok(Some("str".into())),
         None => Err(format!("unsupported tag {whole:?}")),
     }
+}
+
+fn escapes_slash(written: &str) -> bool {
+    let mut bytes = written.bytes();
+    while let Some(b) = bytes.next() {
+        if b == b'\\' && bytes.next() == Some(b'/') {
+            return true;
+        }
+    }
+    false
 }
 
 fn expect_tag(tag: Option<&Tag>, name: &str) -> Result<(), String> {

@@ -181,6 +181,18 @@ impl Parser<'_> {
     }
 
     fn number(&mut self, t: Token) -> Parsed<Id> {
+        // A second fraction or exponent belongs to the number, and makes it none.
+        let rest = &self.src.as_bytes()[t.end..];
+        let digit = |i: usize| rest.get(i).is_some_and(u8::is_ascii_digit);
+        let more = match rest.first() {
+            Some(b'.') => digit(1),
+            Some(b'e' | b'E') => digit(1) || matches!(rest.get(1), Some(b'+' | b'-')) && digit(2),
+            _ => false,
+        };
+        if more {
+            let why = "A number has one point and one exponent at most.";
+            return Err(self.fault(t, "Invalid number literal", why));
+        }
         match Number::parse(self.slice(t)) {
             Ok(n) => Ok(self.tree.push(Kind::Literal(Value::number(n)), self.span_of(t))),
             Err(_) => Err(self.fault(
@@ -278,9 +290,10 @@ impl Parser<'_> {
     fn at_for(&mut self) -> bool {
         let next = self.peek();
         next.tok == Tok::Ident && self.slice(next) == "for" && {
-            // A key or an attribute called `for` is followed by `=`, `:` or a dot.
+            // A key or an attribute called `for` is followed by `=`, `:` or a dot, an element by what ends it.
             let after = crate::lexer::token(self.src, next.end);
-            after.tok == Tok::Ident || after.tok == Tok::Newline
+            use Tok::{Assign, CloseBrace, CloseBracket, Colon, Comma, Dot, End};
+            !matches!(after.tok, Assign | Colon | Dot | Comma | CloseBrace | CloseBracket | End)
         }
     }
 
@@ -318,6 +331,13 @@ impl Parser<'_> {
         let key = self.object_key()?;
         let next = self.peek();
         if self.eat(Tok::Assign).is_none() && self.eat(Tok::Colon).is_none() {
+            if matches!(next.tok, Tok::Newline | Tok::Comma) {
+                return Err(self.fault(
+                    next,
+                    "Missing attribute value",
+                    "Expected an attribute value, introduced by an equals sign (\"=\").",
+                ));
+            }
             return Err(self.fault(
                 next,
                 "Missing key/value separator",

@@ -233,9 +233,16 @@ impl Parser<'_> {
         directive: bool,
     ) -> Box<Diagnostic> {
         if directive {
+            let summary = match self.slice(crate::lexer::token(self.src, start + 2)) {
+                "for" => "Extra characters in for marker",
+                "else" => "Extra characters in else marker",
+                "endif" => "Extra characters in endif marker",
+                "endfor" => "Extra characters in endfor marker",
+                _ => "Extra characters in template directive",
+            };
             return self.fault(
                 next,
-                "Extra characters in template directive",
+                summary,
                 "Expected a closing brace (\"}\") to mark the end of the template directive.",
             );
         }
