@@ -62,6 +62,7 @@ fn a_null_resource_becomes_a_terraform_data_and_keeps_its_id() {
     stack
         .ok(&["plan"])
         .says(&["# null_resource.a has moved to terraform_data.a", "0 to add, 0 to change, 0 to destroy"]);
+    stack.ok(&["plan", "-destroy"]).says(&["null_resource.a will be destroyed"]);
     stack.ok(&["apply", "-auto-approve"]);
     assert_eq!(id("terraform_data.a"), before);
     assert_eq!(stack.ok(&["state", "list"]).stdout, "terraform_data.a\n");

@@ -62,6 +62,12 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Look into the state.
     State(StateArgs),
+    /// Take an existing object over into the state.
+    Import(ImportArgs),
+    /// Have an object replaced by the next apply.
+    Taint(TaintArgs),
+    /// Take a taint back.
+    Untaint(TaintArgs),
     /// Print the dependency graph in DOT.
     Graph(GraphArgs),
     /// Print the version.
@@ -260,6 +266,36 @@ pub(crate) enum StateCommand {
 }
 
 #[derive(Args, Clone, Debug)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// How long to wait for the state's lock.
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub(crate) lock_timeout: String,
+    /// Ask for what is missing.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) input_allowed: bool,
+    /// Let fetched modules run commands on this machine.
+    #[arg(long)]
+    pub(crate) allow_module_exec: bool,
+    /// The instance in the spec.
+    pub(crate) address: String,
+    /// What the provider calls the object.
+    pub(crate) id: String,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TaintArgs {
+    /// Exit code 0 even if there is no such object.
+    #[arg(long)]
+    pub(crate) allow_missing: bool,
+    /// How long to wait for the state's lock.
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub(crate) lock_timeout: String,
+    pub(crate) address: String,
+}
+
+#[derive(Args, Clone, Debug)]
 pub(crate) struct GraphArgs {
     #[command(flatten)]
     pub(crate) input: Input,
@@ -420,9 +456,12 @@ impl Command {
                 Some(ProvidersCommand::Schema { input, .. }) => Some(input),
                 None => Some(&mut args.input),
             },
+            Command::Import(args) => Some(&mut args.input),
             Command::Output(_)
             | Command::Show(_)
             | Command::State(_)
+            | Command::Taint(_)
+            | Command::Untaint(_)
             | Command::Version(_)
             | Command::Schema
             | Command::Sandbox(_)
@@ -445,6 +484,9 @@ impl Command {
             Command::Modules(args) => args.path.as_ref(),
             Command::Output(_)
             | Command::State(_)
+            | Command::Import(_)
+            | Command::Taint(_)
+            | Command::Untaint(_)
             | Command::Version(_)
             | Command::Providers(_)
             | Command::Schema

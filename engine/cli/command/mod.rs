@@ -4,6 +4,7 @@ mod apply;
 mod convert;
 mod explain;
 mod graph;
+mod hand;
 mod init;
 mod look;
 mod plan;
@@ -17,6 +18,7 @@ use crate::args::{Cli, Command};
 use crate::exit::Exit;
 use crate::render;
 use crate::session::Session;
+use groma_engine::facade::Tainting;
 
 /// Runs one command.
 pub(crate) async fn run(session: &Session, cli: Cli) -> Exit {
@@ -29,6 +31,9 @@ pub(crate) async fn run(session: &Session, cli: Cli) -> Exit {
         Command::Show(args) => look::show(session, &args),
         Command::State(args) => look::state(session, &args.command),
         Command::Graph(args) => graph::run(session, &args.input),
+        Command::Import(args) => hand::import(session, &args).await,
+        Command::Taint(args) => hand::taint(session, &args, Tainting::Tainted),
+        Command::Untaint(args) => hand::taint(session, &args, Tainting::Well),
         Command::Version(args) => Ok(version(args.json)),
         Command::Init(args) => init::run(session, &args.input, args.upgrade),
         Command::Get(args) => init::run(session, &args.input, args.update),

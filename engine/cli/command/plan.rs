@@ -82,6 +82,7 @@ pub(crate) fn options(
         targets: flags.target.clone(),
         excludes: flags.exclude.clone(),
         replace,
+        imports: std::collections::BTreeMap::new(),
         allow_module_exec: flags.allow_module_exec,
         allow_recipe_exec: flags.allow_recipe_exec,
         strict: session.global.strict,

@@ -79,7 +79,7 @@ impl Stream {
         }
         let counts = plan.counts();
         let body = json!({ "changes": {
-            "add": counts.add, "change": counts.change, "import": 0, "remove": counts.destroy,
+            "add": counts.add, "change": counts.change, "import": counts.import, "remove": counts.destroy,
             "operation": "plan", "groma": { "deferred": counts.deferred },
         }});
         self.write(plan.at, "info", &super::plan::counts_line(plan), "change_summary", body);
@@ -103,7 +103,7 @@ impl Stream {
         let message = super::progress::closing(summary, destroy, complete, super::style::Style::PLAIN);
         let message = message.trim().lines().next().unwrap_or_default().to_string();
         let body = json!({ "changes": {
-            "add": summary.added, "change": summary.changed, "import": 0, "remove": summary.destroyed,
+            "add": summary.added, "change": summary.changed, "import": summary.imported, "remove": summary.destroyed,
             "operation": if destroy { "destroy" } else { "apply" },
             "groma": {
                 "failed": summary.failed, "skipped": summary.skipped, "held": summary.held,
@@ -312,19 +312,31 @@ pub(crate) fn waits(causes: &BTreeSet<Cause>) -> Vec<String> {
 
 /// What changes, and what only moves.
 fn is_told(change: &Change, plan: &Plan) -> bool {
-    change.action != ChangeAction::NoOp || plan.moved.contains_key(&change.address)
+    change.action != ChangeAction::NoOp || change.import.is_some() || plan.moved.contains_key(&change.address)
 }
 
 fn word(change: &Change, plan: &Plan) -> &'static str {
     match change.action {
+        ChangeAction::NoOp if change.import.is_some() => "import",
         ChangeAction::NoOp if plan.moved.contains_key(&change.address) => "move",
         other => action(other),
+    }
+}
+
+/// The id of an import; Terraform says `unknown` of one that is not known.
+pub(crate) fn importing(import: &groma_engine::plan::Import) -> Json {
+    match &import.id {
+        Some(id) => json!({ "id": &**id }),
+        None => json!({ "unknown": true }),
     }
 }
 
 /// A change in the event's shape; what it waits for under our own key.
 fn planned(change: &Change, plan: &Plan) -> Json {
     let mut json = json!({ "resource": resource(&change.address), "action": word(change, plan) });
+    if let Some(import) = &change.import {
+        json["importing"] = importing(import);
+    }
     if let Some(from) = plan.moved.get(&change.address) {
         json["previous_resource"] = resource(from);
     }

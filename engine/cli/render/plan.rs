@@ -24,8 +24,11 @@ pub(crate) fn render(plan: &Plan, style: Style, around: Around) -> String {
         out.push_str(&nothing(plan, style));
         return out;
     }
-    let (last, first): (Vec<&Change>, Vec<&Change>) =
-        plan.changes.iter().filter(|c| c.action != ChangeAction::NoOp).partition(|c| is_grave(c.action));
+    let (last, first): (Vec<&Change>, Vec<&Change>) = plan
+        .changes
+        .iter()
+        .filter(|c| c.action != ChangeAction::NoOp || c.import.is_some())
+        .partition(|c| is_grave(c.action));
     if !first.is_empty() || !last.is_empty() || !plan.moved.is_empty() {
         out.push_str("groma will do this:\n\n");
     }
@@ -122,6 +125,10 @@ fn symbol(action: ChangeAction) -> (&'static str, Paint) {
 fn headline(change: &Change) -> Vec<String> {
     let address = &change.address;
     let verb = match change.action {
+        ChangeAction::NoOp if change.import.is_some() && change.is_deferred() => {
+            "will be imported, and changed where it differs"
+        }
+        ChangeAction::NoOp if change.import.is_some() => "will be imported",
         ChangeAction::NoOp => "stays as it is",
         ChangeAction::Create => "will be created",
         ChangeAction::Update => "will be updated in place",
@@ -133,6 +140,9 @@ fn headline(change: &Change) -> Vec<String> {
     };
     let mut lines = vec![format!("{address} {verb}")];
     lines.extend(reason(change));
+    if let Some(id) = change.import.as_ref().and_then(|i| i.id.as_ref()) {
+        lines.push(format!("(imported from {})", text::quote(id)));
+    }
     if change.is_deferred() {
         let causes = value::awaited(&change.waits_for, &address.to_string());
         lines.push(format!("(deferred: waits for {causes})"));
@@ -261,8 +271,12 @@ pub(crate) fn counts_line(plan: &Plan) -> String {
         0 => String::new(),
         n => format!(" {n} of them deferred."),
     };
+    let import = match counts.import {
+        0 => String::new(),
+        n => format!("{n} to import, "),
+    };
     format!(
-        "Plan: {} to add, {} to change, {} to destroy.{deferred}",
+        "Plan: {import}{} to add, {} to change, {} to destroy.{deferred}",
         counts.add, counts.change, counts.destroy
     )
 }

@@ -264,11 +264,15 @@ impl Report {
 
 /// `Apply complete! …` or how far it came.
 pub(crate) fn closing(summary: &Summary, destroy: bool, complete: bool, style: Style) -> String {
+    let imported = match summary.imported {
+        0 => String::new(),
+        n => format!("{n} imported, "),
+    };
     let text = match (destroy, complete) {
         (true, true) => format!("Destroy complete! Resources: {} destroyed.", summary.destroyed),
         (true, false) => format!("Destroy incomplete. Resources: {} destroyed so far.", summary.destroyed),
         (false, complete) => format!(
-            "{} Resources: {} added, {} changed, {} destroyed.",
+            "{} Resources: {imported}{} added, {} changed, {} destroyed.",
             if complete { "Apply complete!" } else { "Apply incomplete." },
             summary.added,
             summary.changed,

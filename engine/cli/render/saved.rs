@@ -1,6 +1,6 @@
 //! A plan as `show -json` gives it: Terraform's shape, sensitive values null, additions under `groma`.
 
-use super::json::{action, reason, stamp, waits};
+use super::json::{action, importing, reason, stamp, waits};
 use groma_engine::plan::{Change, ChangeAction, Drift, Plan};
 use groma_types::json::{to_json, type_to_json};
 use groma_types::path::Step;
@@ -166,6 +166,9 @@ fn resource_change(planned: &Change, plan: &Plan) -> Json {
     if !planned.replace_paths.is_empty() {
         let paths: Vec<Json> = planned.replace_paths.iter().map(path).collect();
         json["change"]["replace_paths"] = paths.into();
+    }
+    if let Some(import) = &planned.import {
+        json["change"]["importing"] = importing(import);
     }
     if let Some(key) = &planned.deposed {
         json["deposed"] = key.to_string().into();

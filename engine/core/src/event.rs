@@ -101,6 +101,7 @@ pub enum EventKind {
 /// The end of an apply or destroy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
+    pub imported: usize,
     pub added: usize,
     pub changed: usize,
     pub destroyed: usize,

@@ -9,9 +9,9 @@ use crate::exec::settle;
 pub use crate::exec::stop::StopSignal;
 use crate::plan::whole;
 pub use crate::plan::whole::Planned;
-use crate::state::{OutputValue, State, Store, StoreError};
+use crate::state::{Object, OutputValue, Record, State, Status, Store, StoreError};
 use groma_provider::{Clock, Entropy, Environment, Provider};
-use groma_types::{Diagnostics, InstanceAddr, Value};
+use groma_types::{Diagnostic, Diagnostics, InstanceAddr, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -63,6 +63,8 @@ pub struct PlanOptions {
     pub targets: Vec<String>,
     pub excludes: Vec<String>,
     pub replace: Vec<InstanceAddr>,
+    /// Imports beside those of the spec: addresses and ids.
+    pub imports: BTreeMap<InstanceAddr, Arc<str>>,
     /// Fetched modules may run commands on this machine.
     pub allow_module_exec: bool,
     /// Commands that only the state has may run.
@@ -138,6 +140,80 @@ pub async fn settle(
     stop: &StopSignal,
 ) -> Result<Diagnostics, StoreError> {
     settle::settle(store, host, emitter, stop).await
+}
+
+/// Whether an object is to be replaced by the next apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tainting {
+    Tainted,
+    Well,
+}
+
+/// Marks the object of an address, or takes the mark back. `false`: there is nothing to mark.
+///
+/// # Errors
+/// The journal can't be written.
+pub fn taint(
+    store: &mut dyn Store,
+    host: &Host,
+    address: &InstanceAddr,
+    to: Tainting,
+) -> Result<bool, StoreError> {
+    let state = store.load();
+    let Some(object) = state.at(address) else { return Ok(false) };
+    let status = match (to, &object.status) {
+        (Tainting::Tainted, _) => Status::Tainted("by hand".into()),
+        (Tainting::Well, Status::Tainted(_)) => Status::Ready,
+        (Tainting::Well, _) => return Ok(false),
+    };
+    if status != object.status {
+        store.append(new_run(host));
+        store.append(Record::Observed(Box::new(Object { status, ..object.clone() })));
+        store.flush()?;
+    }
+    Ok(true)
+}
+
+/// Reads the objects that `options.imports` names into the state: their blocks are in the spec. Nothing else is changed.
+///
+/// # Errors
+/// The journal can't be written.
+pub async fn import(
+    spec: Spec,
+    options: &PlanOptions,
+    store: &mut dyn Store,
+    host: &Host,
+    emitter: &Arc<Emitter>,
+) -> Result<Diagnostics, StoreError> {
+    let planned = plan(spec, options, &store.load(), host, emitter).await;
+    let mut found = planned.plan.diagnostics;
+    let state = &planned.planner.state;
+    let mut records = Vec::new();
+    for address in options.imports.keys() {
+        match state.at(address).filter(|o| planned.planner.adopted.contains_key(&o.id)) {
+            Some(object) => {
+                records.extend(state.recipe_records(&object.recipe));
+                records.push(Record::Observed(Box::new(object.clone())));
+            }
+            None if found.has_errors() => {}
+            None => found.push(
+                Diagnostic::error("G0822", "An import that can't be made")
+                    .detail(format!("The provider of {address} is not known before an apply."))
+                    .help("Write an import block: it waits for the provider, in the same apply.")
+                    .address(address),
+            ),
+        }
+    }
+    if !found.has_errors() {
+        store.append(new_run(host));
+        records.into_iter().for_each(|r| store.append(r));
+        store.flush()?;
+    }
+    Ok(found)
+}
+
+fn new_run(host: &Host) -> Record {
+    Record::Run { at: host.clock.now(), id: host.entropy.hex(8).into() }
 }
 
 /// Carries a plan out.

@@ -28,6 +28,13 @@ pub enum RefStep {
     Index(InstanceKey),
 }
 
+/// One step of a chain on a name, with its key as an expression.
+#[derive(Clone, Debug)]
+pub enum Link {
+    Attr(Arc<str>),
+    Index(Expr),
+}
+
 impl fmt::Display for RefStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -264,6 +271,17 @@ impl Expr {
             reference.span = reference.span.to(link.span());
         }
         Some(reference)
+    }
+
+    /// If the expression is a chain of attributes and indexes on a name: the name and the steps, with keys as written.
+    pub fn links(&self) -> Option<(Arc<str>, Vec<Link>)> {
+        let chain = self.chain()?;
+        let link = |link: &Expr| match link.kind() {
+            Kind::Attr(_, name) => Some(Link::Attr(name.clone())),
+            Kind::Index(_, key) => Some(Link::Index(link.at(*key))),
+            _ => None,
+        };
+        Some((chain.reference.root, chain.links.iter().map(link).collect::<Option<Vec<Link>>>()?))
     }
 
     /// Takes a chain of attributes and indexes on a name apart.

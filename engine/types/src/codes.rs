@@ -122,6 +122,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("G0817", "A destroy-time provisioner names something else"),
     ("G0820", "A move that can't be made"),
     ("G0821", "What is moved or removed is still declared"),
+    ("G0822", "An import that can't be made"),
     ("G0901", "Value for an undeclared variable"),
     ("G0902", "A -var without a value"),
     ("G0903", "No value for a required variable"),
@@ -153,8 +154,10 @@ pub const CODES: &[(&str, &str)] = &[
     ("G1066", "An output shows a sensitive value"),
     ("G1067", "An object did not move: its place is taken"),
     ("G1068", "A destroy-time command will not run"),
+    ("G1069", "Another address holds this object"),
     ("G1070", "An object is there that may not be ours"),
     ("G1071", "Nobody can tell whether an object was made"),
+    ("G1072", "There is nothing to import"),
     ("G1099", "A recipe names a value that it does not hold"),
     ("G1101", "Not found"),
     ("G1102", "Denied"),
@@ -194,6 +197,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("G2050", "The plan can't be saved there"),
     ("G2051", "The saved plan can't be used"),
     ("G2052", "A saved plan is applied as it is"),
+    ("G2060", "The address is taken"),
 ];
 
 /// The title of a code.

@@ -74,6 +74,7 @@ pub struct Module {
     pub calls: BTreeMap<Arc<str>, ModuleCall>,
     pub moved: Vec<Moved>,
     pub removed: Vec<Removed>,
+    pub imports: Vec<Import>,
     pub backend: Option<Backend>,
     pub checks: BTreeMap<Arc<str>, Check>,
     /// `groma.allow_exec`: sources of fetched modules that may run commands here. Only the root's counts.
@@ -302,6 +303,39 @@ pub struct Moved {
     pub from: Named,
     pub to: Named,
     pub span: Span,
+}
+
+/// An `import` block. They stand in the root alone.
+#[derive(Clone, Debug)]
+pub struct Import {
+    pub to: ImportTo,
+    pub id: Expr,
+    pub for_each: Option<Expr>,
+    /// Only where the configuration is generated.
+    pub provider: Option<ProviderRef>,
+    pub span: Span,
+}
+
+/// The instance that takes an object over; its keys are expressions.
+#[derive(Clone, Debug)]
+pub struct ImportTo {
+    pub module: Vec<(Arc<str>, Option<Expr>)>,
+    pub id: BlockId,
+    pub key: Option<Expr>,
+}
+
+impl ImportTo {
+    pub fn is_of(&self, path: &[Arc<str>], id: &BlockId) -> bool {
+        self.id == *id && self.module.iter().map(|(name, _)| name).eq(path)
+    }
+}
+
+impl Import {
+    /// What is evaluated for each instance.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        let keys = self.to.module.iter().filter_map(|(_, key)| key.as_ref()).chain(&self.to.key);
+        keys.chain([&self.id])
+    }
 }
 
 #[derive(Clone, Debug)]

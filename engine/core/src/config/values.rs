@@ -214,17 +214,19 @@ pub(super) enum Traversal {
 
 /// A reference that may end in an index by an expression.
 pub(super) fn traversal(node: &Node, out: &mut Diagnostics) -> Traversal {
-    let (expr, faults) = match as_written(node) {
-        Ok(found) => found,
-        Err(what) => return what,
-    };
+    match bare(node, out).map(|expr| expr.as_traversal()) {
+        Ok(Some((reference, key))) => Traversal::Found(reference, key),
+        Ok(None) => Traversal::None,
+        Err(what) => what,
+    }
+}
+
+/// The expression of a place for references.
+pub(super) fn bare(node: &Node, out: &mut Diagnostics) -> Result<Expr, Traversal> {
+    let (expr, faults) = as_written(node)?;
     let broken = faults.has_errors();
     out.extend(faults);
-    match expr.as_traversal() {
-        _ if broken => Traversal::Broken,
-        Some((reference, key)) => Traversal::Found(reference, key),
-        None => Traversal::None,
-    }
+    if broken { Err(Traversal::Broken) } else { Ok(expr) }
 }
 
 /// A list of references whose indexes may name the instance's own key, as in `replace_triggered_by`.

@@ -56,6 +56,8 @@ struct FileDto {
     allow_recipe_exec: bool,
     refreshed: Vec<RefreshedDto>,
     data: Vec<(String, Blob)>,
+    #[serde(default)]
+    imports: Vec<ImportDto>,
     reads: BTreeMap<String, ReadDto>,
     approved: Vec<ApprovedDto>,
     read_set: BTreeMap<String, String>,
@@ -77,6 +79,9 @@ struct PackageDto {
     package_dir: String,
     module_dir: String,
 }
+
+/// Address and id of an import, and what was read for it: sealed attributes and private bytes.
+type ImportDto = (String, String, Blob, String);
 
 /// Object, and what was read of it: sealed attributes and private bytes; `None`: it is gone.
 type RefreshedDto = (String, Option<(Blob, String)>);
@@ -122,6 +127,7 @@ pub struct SavedPlan {
     variables: BTreeMap<Arc<str>, Value>,
     refreshed: BTreeMap<ObjectId, Refreshed>,
     data: BTreeMap<InstanceAddr, Value>,
+    imports: BTreeMap<(InstanceAddr, Arc<str>), Object>,
     reads: BTreeMap<String, Answer>,
 }
 
@@ -284,6 +290,7 @@ pub fn save(
         allow_recipe_exec: options.allow_recipe_exec,
         refreshed: save_refreshed(planner, keys)?,
         data: save_data(planner, keys)?,
+        imports: save_imports(planner, keys)?,
         reads: save_reads(files, keys)?,
         approved: planned.plan.changes.iter().map(approved).collect(),
         read_set: read_set(&planned.before, planner),
@@ -339,6 +346,20 @@ fn save_data(planner: &super::planner::Planner, keys: &mut Keys) -> Result<Vec<(
     for (address, value) in &planner.data_found {
         let scope = format!("plan data {address}");
         out.push((address.to_string(), Blob(seal_value(keys, &scope, value)?)));
+    }
+    Ok(out)
+}
+
+fn save_imports(planner: &super::planner::Planner, keys: &mut Keys) -> Result<Vec<ImportDto>, FormError> {
+    let mut out = Vec::new();
+    for ((address, id), seen) in &planner.imports_found {
+        // Marks of the schema say what is secret in what was read.
+        let marks = planner.state.at(address).map(|o| o.attributes.clone());
+        let value = marks.map_or(seen.attributes.value().clone(), |m| {
+            crate::values::keep_marks(seen.attributes.value(), &m)
+        });
+        let blob = Blob(seal_value(keys, &format!("plan import {address}"), &value)?);
+        out.push((address.to_string(), id.to_string(), blob, seen.private.to_string()));
     }
     Ok(out)
 }
@@ -467,8 +488,16 @@ pub fn open(bytes: &[u8], keys: &Keys) -> Result<SavedPlan, SavedPlanError> {
         };
         refreshed.insert(ObjectId(id.as_str().into()), found);
     }
+    let mut imports = BTreeMap::new();
+    for (address, id, blob, private) in &dto.imports {
+        let parsed = address.parse::<InstanceAddr>().map_err(|e| bad(e.to_string()))?;
+        let read = value(format!("plan import {address}"), blob)?;
+        let attributes = read.resolve().map_err(|u| bad(format!("{address} is not known at {}", u.path)))?;
+        let private = serde_json::from_str(private).map_err(|e| bad(e.to_string()))?;
+        imports.insert((parsed, Arc::from(id.as_str())), Object { attributes, private });
+    }
     let reads = open_reads(&dto.reads, keys)?;
-    Ok(SavedPlan { dto, variables, refreshed, data, reads })
+    Ok(SavedPlan { dto, variables, refreshed, data, imports, reads })
 }
 
 fn open_reads(
@@ -546,6 +575,7 @@ impl SavedPlan {
             allow_module_exec: self.dto.allow_module_exec,
             allow_recipe_exec: self.dto.allow_recipe_exec,
             strict: false,
+            imports: BTreeMap::new(),
             replace: self.dto.replace.iter().filter_map(|a| a.parse().ok()).collect(),
             variables,
         }
@@ -567,7 +597,11 @@ impl SavedPlan {
         let mut host = Host { cwd: self.dto.cwd.clone(), ..host.clone() };
         let replay = RecordingFiles { inner: host.files.clone(), reads: Mutex::new(self.reads.clone()) };
         host.files = Arc::new(replay);
-        let found = whole::Found { refreshed: self.refreshed.clone(), data: self.data.clone() };
+        let found = whole::Found {
+            refreshed: self.refreshed.clone(),
+            data: self.data.clone(),
+            imports: self.imports.clone(),
+        };
         let planned = whole::plan(Some(config), &options, state, &host, emitter, found).await;
         let now = read_set(state, &planned.planner);
         let changed: Vec<String> = self

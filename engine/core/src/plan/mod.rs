@@ -83,9 +83,17 @@ pub enum Reason {
     Resume,
 }
 
+/// An object of the world that an address takes over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// `None`: not known yet.
+    pub id: Option<Arc<str>>,
+}
+
 #[derive(Clone, Debug)]
 pub struct Change {
     pub address: InstanceAddr,
+    pub import: Option<Import>,
     /// The object of the state that it is about.
     pub object: Option<ObjectId>,
     /// For a deposed object: its key.
@@ -198,7 +206,7 @@ pub struct Doubt {
 impl Plan {
     /// Whether applying it would change the world, the state's objects or an output.
     pub fn is_empty(&self) -> bool {
-        self.changes.iter().all(|c| c.action == ChangeAction::NoOp)
+        self.changes.iter().all(|c| c.action == ChangeAction::NoOp && c.import.is_none())
             && self.expansions.is_empty()
             && self.moved.is_empty()
             && self.outputs.is_empty()
@@ -211,7 +219,8 @@ impl Plan {
             counts.add += usize::from(change.action.creates());
             counts.change += usize::from(change.action == ChangeAction::Update);
             counts.destroy += usize::from(change.action.deletes());
-            counts.deferred += usize::from(change.is_deferred() && change.action != ChangeAction::NoOp);
+            counts.import += usize::from(change.import.is_some());
+            counts.deferred += usize::from(change.is_deferred());
         }
         counts
     }
@@ -219,6 +228,7 @@ impl Plan {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
+    pub import: usize,
     pub add: usize,
     pub change: usize,
     pub destroy: usize,

@@ -3,7 +3,7 @@
 //! The world is not touched, and a move is one record by the object's id. An object whose place is taken stays where it is,
 //! as in Terraform.
 
-use super::planner::{Planner, block_of};
+use super::planner::{Origin, Planner, block_of};
 use crate::config::moves::{self, Move};
 use crate::config::{Expansion, targets};
 use crate::state::{Object, Record};
@@ -42,7 +42,7 @@ impl Planner {
             match self.as_kind(&object, to) {
                 // Both are recorded when the new block settles it: until then it is what it was.
                 Some(new) => {
-                    self.adopted.insert(new.id.clone());
+                    self.adopted.insert(new.id.clone(), Origin::OtherKind);
                     self.state.apply(&Record::Observed(Box::new(new)));
                 }
                 None => records.push(record),
@@ -122,6 +122,10 @@ impl Planner {
 
     /// Whether an object may become one of another kind. Where the spec has no block for it, it stays what it is.
     fn may_become(&mut self, one: &Move, from: &InstanceAddr, to: &InstanceAddr) -> bool {
+        // A destroy deletes it as what it is.
+        if self.options.destroy {
+            return false;
+        }
         let Some(provider) = self.provider_of_block(&to.resource) else { return false };
         let Some((provider, _)) = self.schema_of(Mode::Managed, &to.resource.kind, &provider) else {
             return false;

@@ -142,6 +142,7 @@ impl Planner {
         let host = object.host.as_ref().and_then(|h| self.state.objects.get(h)).map(|o| o.address.clone());
         Change {
             address: object.address.clone(),
+            import: None,
             object: Some(object.id.clone()),
             deposed: None,
             provider: object.provider.clone(),

@@ -33,6 +33,7 @@ pub struct Planned {
 pub struct Found {
     pub refreshed: BTreeMap<ObjectId, Refreshed>,
     pub data: BTreeMap<InstanceAddr, Value>,
+    pub imports: BTreeMap<(InstanceAddr, Arc<str>), groma_provider::Object>,
 }
 
 /// Plans a stack. A plan changes nothing in the world or the state.
@@ -49,6 +50,7 @@ pub async fn plan(
     planner.upgrade();
     planner.refreshed = found.refreshed;
     planner.data_found = found.data;
+    planner.imports_found = found.imports;
     let (mut first, moved) = planner.moves();
     let mut plan = Plan { moved, destroy: options.destroy, at: host.clock.now(), ..Plan::default() };
     plan.doubts = doubts(&planner.state);
@@ -75,6 +77,7 @@ pub async fn plan(
         let levels = planner.order.levels.clone();
         planner.plan_blocks(&levels).await;
         planner.moved_is_gone();
+        planner.imports_are_declared();
         planner.remove_unwanted();
         planner.deposed();
     }
@@ -133,7 +136,10 @@ pub fn new_planner(
         options: options.clone(),
         left_out: BTreeSet::new(),
         commands: BTreeSet::new(),
-        adopted: BTreeSet::new(),
+        adopted: BTreeMap::new(),
+        imported: BTreeMap::new(),
+        imports_done: BTreeSet::new(),
+        imports_found: BTreeMap::new(),
         seen: BTreeSet::new(),
         ranks: BTreeMap::new(),
     }
@@ -270,7 +276,7 @@ impl Planner {
     fn wanted_objects(&self) -> BTreeSet<ObjectId> {
         let is_in = |o: &Object| {
             let block = block_of(&o.address.resource);
-            !self.adopted.contains(&o.id)
+            !self.adopted.contains_key(&o.id)
                 && !self.left_out.contains(&block)
                 && (!self.is_targeted() || self.is_chosen(&o.address))
         };

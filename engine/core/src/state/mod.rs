@@ -176,6 +176,13 @@ impl fmt::Display for RecipeId {
 }
 
 impl State {
+    /// The records of a recipe, after those of the recipes that it mints by.
+    pub fn recipe_records(&self, id: &RecipeId) -> Vec<Record> {
+        let Some(recipe) = self.recipes.get(id) else { return Vec::new() };
+        let minters = recipe.minters.values().flat_map(|minter| self.recipe_records(minter));
+        minters.chain([Record::Recipe(id.clone(), recipe.clone())]).collect()
+    }
+
     /// The current object at an address.
     pub fn at(&self, address: &InstanceAddr) -> Option<&Object> {
         self.current.get(address).and_then(|id| self.objects.get(id))

@@ -6,6 +6,7 @@ mod additions;
 mod conditions;
 mod faults;
 mod guard;
+mod imports;
 mod laws;
 mod life;
 mod minters;

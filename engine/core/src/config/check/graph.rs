@@ -150,6 +150,10 @@ impl<'a> Builder<'a> {
             self.expr(module, expr, &mut edges);
         }
         block.lifecycle.replace_triggered_by.iter().for_each(|e| self.expr(module, e, &mut edges));
+        let root = self.config.root();
+        for import in root.imports.iter().filter(|i| i.to.is_of(&module.path, &block.id)) {
+            import.exprs().chain(&import.for_each).for_each(|e| self.expr(root, e, &mut edges));
+        }
         self.rules(module, &block.lifecycle.preconditions, &mut edges);
         self.rules(module, &block.lifecycle.postconditions, &mut edges);
         for provisioner in block.provisioners.iter().filter(|p| p.when == When::Create) {

@@ -1,4 +1,4 @@
-//! `moved` and `removed` blocks that contradict each other or the blocks beside them.
+//! `moved`, `removed` and `import` blocks that contradict each other or the blocks beside them.
 
 use crate::config::moves::{End, in_order, told};
 use crate::config::{BlockId, Config, ModulePath, Named};
@@ -46,6 +46,10 @@ pub(super) fn check(config: &Config, out: &mut Diagnostics) {
         }
     }
     removed(config, out);
+    for import in config.modules.values().filter(|m| !m.path.is_empty()).flat_map(|m| &m.imports) {
+        let why = "Import blocks stand in the root module alone; their addresses lead into modules.";
+        out.push(fault(import.span, why.to_string(), "in a module").help("Move the block to the root."));
+    }
 }
 
 /// Whether a block's module and what it names belong to different packages. A module's own call belongs to its caller.

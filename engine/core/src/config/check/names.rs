@@ -67,6 +67,12 @@ impl Names<'_> {
             self.at = Place::default();
         }
         module.removed.iter().for_each(|r| self.provisioners(&r.provisioners));
+        for import in &module.imports {
+            import.for_each.iter().for_each(|e| self.expr(e));
+            self.at.each = import.for_each.is_some();
+            import.exprs().for_each(|e| self.expr(e));
+            self.at = Place::default();
+        }
         for call in module.calls.values() {
             self.expansion(&call.expansion);
             self.all(&call.depends_on);

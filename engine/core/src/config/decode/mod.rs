@@ -59,7 +59,7 @@ impl Decoder<'_> {
             BlockType::Output => self.output(block),
             BlockType::Moved => self.moved(block),
             BlockType::Removed => self.removed(block),
-            BlockType::Import => self.not_yet(block, "import"),
+            BlockType::Import => self.import(block),
             BlockType::Check => self.check(block),
             BlockType::Groma => {
                 let listed = block.get("allow_exec").map(|node| static_texts(node, "allow_exec", self.out));
@@ -67,14 +67,6 @@ impl Decoder<'_> {
                 self.module.settings = Some(body(block, &["allow_exec"]));
             }
         }
-    }
-
-    fn not_yet(&mut self, block: &RawBlock, what: &str) {
-        self.out.push(
-            Diagnostic::error("G0607", "This block is not read yet")
-                .detail(format!("This version of groma has no {what:?} blocks."))
-                .at(block.span, "this block"),
-        );
     }
 
     fn unknown(&mut self, key: &Key, what: &str, known: &[&str]) {

@@ -1,12 +1,14 @@
-//! `moved` and `removed`: what they name.
+//! `moved`, `removed` and `import`: what they name.
 
 use super::Decoder;
 use crate::config::gather::RawBlock;
-use crate::config::values::{one_or_many, reference, static_bool};
-use crate::config::{Moved, Named, Provisioner, Removed, When};
+use crate::config::values::{Traversal, bare, expression, one_or_many, reference, static_bool, wrong_shape};
+use crate::config::{BlockId, Import, ImportTo, Moved, Named, Provisioner, Removed, When};
 use groma_lang::document::Node;
-use groma_lang::expr::{RefStep, Reference};
-use groma_types::{Diagnostic, InstanceAddr, InstanceKey, Mode, ModuleAddr, ModuleStep, ResourceAddr, Span};
+use groma_lang::expr::{Expr, Link, RefStep, Reference};
+use groma_types::{
+    Diagnostic, InstanceAddr, InstanceKey, Mode, ModuleAddr, ModuleStep, ResourceAddr, Span, Type,
+};
 use std::sync::Arc;
 
 impl Decoder<'_> {
@@ -85,6 +87,49 @@ impl Decoder<'_> {
         }
     }
 
+    pub(super) fn import(&mut self, block: &RawBlock) {
+        let (mut to, mut id, mut for_each, mut provider) = (None, None, None, None);
+        let mut span = block.body_span;
+        for (key, node) in &block.entries {
+            match &*key.text {
+                "to" => {
+                    to = self.import_to(node);
+                    span = node.span;
+                }
+                "id" => id = Some(expression(node, &Type::String, self.out)),
+                "for_each" if !node.is_null() => {
+                    for_each = Some(expression(node, &Type::Dynamic, self.out));
+                }
+                "for_each" => {}
+                "provider" => provider = self.provider_ref(node),
+                _ => self.unknown(key, "An import block", &["to", "id", "for_each", "provider"]),
+            }
+        }
+        for name in ["to", "id"] {
+            if block.get(name).is_none_or(Node::is_null) {
+                self.missing(block.span, "An import block", name);
+            }
+        }
+        let (Some(to), Some(id)) = (to, id) else { return };
+        self.module.imports.push(Import { to, id, for_each, provider, span });
+    }
+
+    fn import_to(&mut self, node: &Node) -> Option<ImportTo> {
+        let expr = match bare(node, self.out) {
+            Ok(expr) => expr,
+            Err(Traversal::Broken) => return None,
+            Err(_) => {
+                wrong_shape(node, "to", "an address", self.out);
+                return None;
+            }
+        };
+        let found = expr.links().and_then(|(root, links)| import_to(root, links));
+        if found.is_none() {
+            self.bad_address(node.span, "An import is to a resource: KIND.NAME, or module.NAME.KIND.NAME, with keys where it has some.");
+        }
+        found
+    }
+
     fn named(&mut self, node: &Node, what: &str) -> Option<Named> {
         let written = reference(node, what, self.out)?;
         let named = named(&written);
@@ -153,6 +198,37 @@ fn named(reference: &Reference) -> Option<Named> {
     let key = parts.key();
     let resource = ResourceAddr { module: ModuleAddr(module.into()), mode, kind, name };
     parts.0.peek().is_none().then_some(Named::Resource(InstanceAddr { resource, key }))
+}
+
+/// What a chain means as the target of an import.
+fn import_to(root: Arc<str>, links: Vec<Link>) -> Option<ImportTo> {
+    let mut names: Vec<(Arc<str>, Option<Expr>)> = vec![(root, None)];
+    for link in links {
+        match link {
+            Link::Attr(name) => names.push((name, None)),
+            Link::Index(key) => {
+                let last = names.last_mut().filter(|(_, own)| own.is_none())?;
+                last.1 = Some(key);
+            }
+        }
+    }
+    let mut names = names.into_iter();
+    let mut module = Vec::new();
+    loop {
+        let (word, key) = names.next()?;
+        if key.is_some() {
+            return None;
+        }
+        match &*word {
+            "module" => module.push(names.next()?),
+            "data" | "ephemeral" => return None,
+            _ => {
+                let (name, key) = names.next()?;
+                let id = BlockId { mode: Mode::Managed, kind: word, name };
+                return names.next().is_none().then_some(ImportTo { module, id, key });
+            }
+        }
+    }
 }
 
 fn has_keys(named: &Named) -> bool {

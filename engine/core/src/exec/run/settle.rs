@@ -8,7 +8,7 @@ use super::{Finished, Run, Running, Then, causes_text};
 use crate::event::EventKind;
 use crate::facade::ApproveDeferred;
 use crate::graph::build::{self, Extent, Node};
-use crate::plan::planner::{self, ProviderState, block_of};
+use crate::plan::planner::{self, Importing, ProviderState, block_of};
 use crate::plan::{Change, ChangeAction, Reason, decide};
 use crate::state::{BeginOp, Object, ObjectId, OpId, RecipeId, Record, Settings, Status};
 use groma_provider::{Action, ErrorKind, Identity, ProviderError};
@@ -42,6 +42,12 @@ impl Run<'_> {
                 rerun_is_safe: true,
             });
             return self.finish(id, Outcome::Failed);
+        }
+        if let Some(change) = approved.as_ref().filter(|c| c.import.is_some() && c.is_deferred())
+            && self.options.approve_deferred == ApproveDeferred::None
+        {
+            let why = "deferred imports are not approved (-approve-deferred=none)".to_string();
+            return self.hold(id, address, change, why);
         }
         let as_new = approved.as_ref().is_some_and(|c| c.action == ChangeAction::ReplaceCreateFirst);
         let Some((change, config)) = self.decide(address, as_new).await else {
@@ -95,6 +101,12 @@ impl Run<'_> {
         if matches!(state, ProviderState::Failed) {
             return None;
         }
+        // An import that waited for its id or provider is made now.
+        let importing = self.planner.import(address, &provider, &state).await;
+        if matches!(importing, Importing::Failed | Importing::Deferred(_)) {
+            return None;
+        }
+        self.take_over(address);
         // An object that was planned behind a deferred provider is read before it is decided on.
         self.read_late_prior(address).await;
         self.planner.decide_instance(address, &block, resource, &place, &provider, &state, as_new)

@@ -4,7 +4,7 @@ use super::super::scheduler::{NodeId, Outcome, Skip};
 use super::{Finished, Run, causes_text};
 use crate::event::EventKind;
 use crate::graph::build::{self, Extent, Node};
-use crate::plan::planner::{self, ChangeKey, Planner, ProviderState, block_of};
+use crate::plan::planner::{self, ChangeKey, Origin, Planner, ProviderState, block_of};
 use crate::plan::{ChangeAction, Reason};
 use crate::state::Record;
 use futures::future::{Either, LocalBoxFuture, select};
@@ -32,14 +32,16 @@ impl Run<'_> {
         }
     }
 
-    /// Records an object that only the plan knew so far: one of another kind, now.
+    /// Records an object that only the plan knew so far: an imported one, or one that was of another kind.
     pub(super) fn take_over(&mut self, address: &InstanceAddr) {
         let Some(object) = self.planner.state.at(address).cloned() else { return };
-        if self.planner.adopted.remove(&object.id) {
-            self.ensure_recipe(&object.recipe);
-            self.record(Record::Moved(object.id.clone(), object.address.clone()));
-            self.record(Record::Observed(Box::new(object)));
+        let Some(origin) = self.planner.adopted.remove(&object.id) else { return };
+        self.ensure_recipe(&object.recipe);
+        match origin {
+            Origin::World => self.summary.imported += 1,
+            Origin::OtherKind => self.record(Record::Moved(object.id.clone(), address.clone())),
         }
+        self.record(Record::Observed(Box::new(object)));
     }
 
     pub(super) fn finish(&mut self, id: NodeId, outcome: Outcome) {

@@ -124,7 +124,7 @@ impl Planner {
     pub(super) fn pending_dependencies(&self, block: &Block) -> BTreeSet<Cause> {
         let Some(reached) = self.order.reach.get(block) else { return BTreeSet::new() };
         let changes = self.changes.values().filter(|c| {
-            c.action != ChangeAction::NoOp
+            (c.action != ChangeAction::NoOp || c.is_deferred())
                 && reached.contains(&(c.address.resource.module.path(), id_of(&c.address.resource)))
         });
         changes.map(|c| Cause::Node(Address::Instance(c.address.clone()))).collect()

@@ -1,7 +1,8 @@
 //! Managed instances: evaluation, what forces a replacement, the decision.
 
 use super::super::decide::{self, Decision};
-use super::super::{Change, ChangeAction, Reason};
+use super::super::{Change, ChangeAction, Import, Reason};
+use super::imports::Importing;
 use super::lifecycle::Settings;
 use super::parts;
 use super::{Planner, ProviderState, address_of, code_of, dotted, id_of, summary_of};
@@ -81,9 +82,18 @@ impl Planner {
         };
         let provider_state = self.provider_state(&provider_addr).await;
         self.hand_over(address, &provider_addr, &provider_state);
+        let importing = self.import(address, &provider_addr, &provider_state).await;
+        if matches!(importing, Importing::Failed) {
+            return unknown();
+        }
         let decided =
             self.decide_instance(address, block, resource, place, &provider_addr, &provider_state, false);
-        let Some((change, _)) = decided else { return unknown() };
+        let Some((mut change, _)) = decided else { return unknown() };
+        if let Importing::Deferred(causes) = importing {
+            // What it is like, and whether it must be changed, is known when it is read.
+            change.action = ChangeAction::NoOp;
+            change.waits_for.extend(causes);
+        }
         let value = change.planned.clone().unwrap_or_else(unknown);
         // Reported where it fails; the change itself is not lost by it.
         let _ = self.postconditions(address, &value);
@@ -94,7 +104,9 @@ impl Planner {
     /// An object that came from another kind is its new provider's from here on.
     fn hand_over(&mut self, address: &InstanceAddr, provider: &ProviderAddr, state: &ProviderState) {
         let ProviderState::Ready { recipe, .. } = state else { return };
-        let Some(object) = self.state.at(address).filter(|o| self.adopted.contains(&o.id)) else { return };
+        let Some(object) = self.state.at(address).filter(|o| self.adopted.contains_key(&o.id)) else {
+            return;
+        };
         let new = Object { provider: provider.clone(), recipe: recipe.clone(), ..object.clone() };
         self.state.objects.insert(new.id.clone(), new);
     }
@@ -232,6 +244,7 @@ impl Planner {
         };
         Change {
             address: address.clone(),
+            import: self.imported.get(address).map(|id| Import { id: id.clone() }),
             object: object.map(|o| o.id.clone()),
             deposed: None,
             provider: provider.clone(),

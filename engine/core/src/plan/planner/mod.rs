@@ -5,6 +5,7 @@
 
 pub(crate) mod consent;
 mod data;
+mod imports;
 mod lifecycle;
 mod managed;
 mod parts;
@@ -12,6 +13,7 @@ mod providers;
 mod provision;
 
 pub use data::read_data;
+pub(crate) use imports::Importing;
 pub use lifecycle::parse_duration;
 pub use managed::has_effect;
 pub use providers::check_world;
@@ -90,11 +92,26 @@ pub struct Planner {
     /// Commands of fetched modules that the user allowed.
     pub commands: BTreeSet<String>,
     /// Objects that the plan put into the state and the journal does not hold so: they are recorded when they are settled.
-    pub adopted: BTreeSet<ObjectId>,
+    pub adopted: BTreeMap<ObjectId, Origin>,
+    /// What this run imports, and the id where it is known.
+    pub imported: BTreeMap<InstanceAddr, Option<Arc<str>>>,
+    /// Addresses that have taken their object over: none does so twice in a run, whatever becomes of the object.
+    pub imports_done: BTreeSet<InstanceAddr>,
+    /// What was read for imports in this run, or in the run that saved the plan.
+    pub imports_found: BTreeMap<(InstanceAddr, Arc<str>), groma_provider::Object>,
     /// Instances that were planned: everything else of the state is not in the configuration.
     pub seen: BTreeSet<InstanceAddr>,
     /// Of instances that a block's text gave: lower ones are settled first.
     pub ranks: BTreeMap<InstanceAddr, u8>,
+}
+
+/// Where an object comes from that the journal does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is imported.
+    World,
+    /// It was of another kind.
+    OtherKind,
 }
 
 /// A data source that can be read now.
