@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Sandbox(SandboxCommand),
     /// Write YAML from *.tf and *.tf.json; the old files become *.bak.
     Convert(ConvertArgs),
+    /// Bring files to their usual layout: *.tf, *.tfvars, *.tf.json and *.tfvars.json.
+    Fmt(FmtArgs),
     /// Explain an error code.
     Explain(ExplainArgs),
 }
@@ -405,6 +407,27 @@ pub(crate) struct ConvertArgs {
 }
 
 #[derive(Args, Clone, Debug)]
+pub(crate) struct FmtArgs {
+    /// Name the files whose layout differs.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) list: bool,
+    /// Write the files.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) write: bool,
+    /// Show what changes.
+    #[arg(long)]
+    pub(crate) diff: bool,
+    /// Write nothing; exit code 3 if a file's layout differs.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Also folders inside of the folder.
+    #[arg(long)]
+    pub(crate) recursive: bool,
+    /// Folders and files; `-` for native syntax on standard input. Default: this folder.
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ExplainArgs {
     /// Such as G0107.
     pub(crate) code: String,
@@ -465,6 +488,7 @@ impl Command {
             | Command::Version(_)
             | Command::Schema
             | Command::Sandbox(_)
+            | Command::Fmt(_)
             | Command::Convert(_)
             | Command::Explain(_) => None,
         }
@@ -491,6 +515,7 @@ impl Command {
             | Command::Providers(_)
             | Command::Schema
             | Command::Sandbox(_)
+            | Command::Fmt(_)
             | Command::Explain(_) => None,
         }
     }

@@ -12,6 +12,8 @@ pub(crate) enum Exit {
     Changes,
     /// Something that was not in the approved plan waits for approval.
     Held,
+    /// `fmt -check`: a file's layout differs.
+    Unformatted,
     Interrupted,
 }
 
@@ -21,7 +23,7 @@ impl Exit {
             Exit::Done => 0,
             Exit::Error => 1,
             Exit::Changes => 2,
-            Exit::Held => 3,
+            Exit::Held | Exit::Unformatted => 3,
             Exit::Interrupted => 130,
         }
     }

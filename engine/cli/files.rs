@@ -110,6 +110,24 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
+/// Reads a text, which must be UTF-8.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    fs::read_to_string(path)
+}
+
+/// Reads all of standard input.
+pub(crate) fn read_standard_input() -> io::Result<String> {
+    io::read_to_string(io::stdin())
+}
+
+/// The names in a folder, in order.
+pub(crate) fn names(dir: &Path) -> io::Result<Vec<String>> {
+    let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = fs::read_dir(dir)?.map(name).collect::<io::Result<_>>()?;
+    names.sort();
+    Ok(names)
+}
+
 /// Writes a file that is not there yet.
 pub(crate) fn write_new(path: &Path, text: &str) -> io::Result<()> {
     fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
@@ -122,6 +140,30 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 /// Makes a folder and those around it, unless they are there.
 pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
+}
+
+/// Puts another text in a file as a whole, with the file's own permissions: nobody sees half of it, and a failure leaves
+/// what was there. Of a link the file that it leads to is written, and the link stays.
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    let permissions = fs::metadata(&path)?.permissions();
+    if permissions.readonly() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is read-only"));
+    }
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".new-{}", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+    let written = file.set_permissions(permissions).and_then(|()| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, &path)
+    });
+    if written.is_err() {
+        // What failed is told; that its rest can't be removed either adds nothing.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
 }
 
 /// Puts a file in its place as a whole, closed to others: nobody sees half of it, and a failure leaves what was there.

@@ -3,6 +3,7 @@
 mod apply;
 mod convert;
 mod explain;
+mod fmt;
 mod graph;
 mod hand;
 mod init;
@@ -42,6 +43,7 @@ pub(crate) async fn run(session: &Session, cli: Cli) -> Exit {
         Command::Schema => Ok(schema::run(session)),
         Command::Sandbox(command) => sandbox::run(session, command).await,
         Command::Convert(args) => convert::run(session, &args),
+        Command::Fmt(args) => fmt::run(session, &args),
         Command::Explain(args) => explain::run(session, &args.code),
     };
     done.unwrap_or_else(|exit| exit)

@@ -5,6 +5,7 @@
 //! [`text::quote`] before it reaches a terminal.
 
 pub(crate) mod diagnostics;
+pub(crate) mod diff;
 pub(crate) mod json;
 pub(crate) mod output;
 pub(crate) mod plan;

@@ -7,6 +7,7 @@ mod ast;
 pub mod document;
 pub mod eval;
 pub mod expr;
+pub mod format;
 pub mod functions;
 mod lexer;
 mod parser;

@@ -73,6 +73,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("G0534", "A fetched module would read a file of yours"),
     ("G0540", "This can't be written as YAML"),
     ("G0541", "A file of this name is there"),
+    ("G0542", "This can't be formatted"),
     ("G0601", "A boolean where a string is wanted"),
     ("G0602", "A number that cannot be kept"),
     ("G0603", "A number whose text would be lost"),

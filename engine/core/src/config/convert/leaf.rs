@@ -11,7 +11,7 @@ use groma_types::{Diagnostics, SourceId, Type};
 
 /// What a leaf means at its place: two syntaxes agree where these are equal.
 #[derive(Debug, PartialEq)]
-pub(super) enum Meaning {
+pub(in crate::config) enum Meaning {
     Value(Expr),
     Reference(Expr),
     Type(Box<TypeConstraint>),

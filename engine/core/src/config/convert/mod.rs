@@ -4,7 +4,7 @@
 //! before it is taken, and at the end the blocks of both texts are compared.
 
 mod leaf;
-mod outline;
+pub(super) mod outline;
 mod place;
 mod scalar;
 #[cfg(test)]

@@ -4,23 +4,23 @@ use super::leaf::{Meaning, meaning};
 use super::place::Place;
 use crate::config::gather::{BlockType, RawBlock, Surface, blocks_of};
 use crate::config::values::one_or_many;
-use groma_lang::document::{Key, Node, NodeKind, Written};
+use groma_lang::document::{Form, Key, Node, NodeKind, Written};
 use groma_lang::expr::Expr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A part of a block.
 #[derive(Debug, PartialEq)]
-pub(super) enum Outline {
+pub(in crate::config) enum Outline {
     Leaf(Option<Meaning>),
     List(Vec<Outline>),
     Map(BTreeMap<Arc<str>, Outline>),
 }
 
 /// All blocks by type and labels, in the order of writing.
-pub(super) type Blocks = BTreeMap<(BlockType, Vec<Arc<str>>), Vec<Outline>>;
+pub(in crate::config) type Blocks = BTreeMap<(BlockType, Vec<Arc<str>>), Vec<Outline>>;
 
-pub(super) fn of(surface: Surface, documents: &[Node]) -> Blocks {
+pub(in crate::config) fn of(surface: Surface, documents: &[Node]) -> Blocks {
     let mut found = Blocks::new();
     for block in documents.iter().flat_map(|d| blocks_of(surface, d)) {
         for (name, outline) in parts(&block) {
@@ -28,6 +28,13 @@ pub(super) fn of(surface: Surface, documents: &[Node]) -> Blocks {
         }
     }
     found
+}
+
+/// All that a text sets outside of blocks: values of variables.
+pub(in crate::config) fn values(document: &Node) -> Outline {
+    let entries = document.as_map().unwrap_or_default();
+    let set: Vec<(Key, Node)> = entries.iter().filter(|(key, _)| key.form != Form::Block).cloned().collect();
+    map(&set, Place::Value)
 }
 
 /// A block; locals and settings one by one, since it does not matter which block of theirs holds them.
