@@ -235,3 +235,21 @@ fn convert_writes_all_files_or_none() {
     assert_eq!(std::fs::read_to_string(stack.path().join("other/main.yaml")).unwrap(), "locals:\n  a: 1\n");
     assert!(stack.path().join("main.tf").is_file());
 }
+
+/// What published modules write is read: nothing but the kinds that nobody here knows is told, each of them once.
+#[test]
+fn the_ways_of_published_modules_are_read() {
+    let language = include_str!("fixtures/public/language.tf");
+    let stack = Stack::new().file("main.tf", language).env("TF_VAR_any", "x");
+    stack.ok(&["validate"]).says_not(&["error["]);
+    let stack = Stack::new().file("main.tf", include_str!("fixtures/public/cluster.tf"));
+    let stack = stack.file("kms/main.tf", include_str!("fixtures/public/kms.tf"));
+    let told = stack.run(&["validate", "-json"]).must(1);
+    let json: serde_json::Value = serde_json::from_str(&told.stdout).expect("JSON");
+    let all = json["diagnostics"].as_array().expect("a list").iter();
+    let errors: Vec<String> =
+        all.filter(|d| d["severity"] == "error").map(|d| d["detail"].to_string()).collect();
+    assert!(errors.iter().all(|e| e.contains("has no ") && e.contains(" kind ")), "{errors:?}");
+    let once: std::collections::BTreeSet<&String> = errors.iter().collect();
+    assert_eq!(once.len(), errors.len(), "{errors:?}");
+}

@@ -38,7 +38,7 @@ fn told_once(sorted: &[&Diagnostic]) -> Vec<Diagnostic> {
     for diagnostic in sorted {
         let before = told.iter_mut().find(|d| d.address.is_some() && same(d, diagnostic));
         match (before.and_then(|d| d.address.as_mut()), &diagnostic.address) {
-            (Some(on), Some(address)) => *on = format!("{on}\n{address}").into(),
+            (Some(on), Some(address)) => *on = format!("{on}\n{address}"),
             _ => told.push((*diagnostic).clone()),
         }
     }
