@@ -79,10 +79,10 @@ fn a_source_is_known_when_the_spec_is_read() {
     }
     it.ok(APPLY);
     not_strict(&it, &["expressions in source and version"]);
-    it.ok(&["plan", "-var", "version=v2", "-out=p"]).says(&["\"v1\" -> \"v2\""]);
+    it.ok(&["plan", "-var", "release=v2", "-out=p"]).says(&["\"v1\" -> \"v2\""]);
     it.ok(&["apply", "p"]).says(&["0 added, 1 changed"]);
-    it.ok(&["init", "-var", "version=v2"]);
-    it.run(&["plan", "-var", "version=v3"]).must(1).says(&["modules/v3"]);
+    it.ok(&["init", "-var", "release=v2"]);
+    it.run(&["plan", "-var", "release=v3"]).must(1).says(&["modules/v3"]);
     let refused = |spec: &str, words: &[&str]| {
         let stack = Stack::new().file("main.yaml", spec);
         stack.run(&["validate"]).must(1).says(&["G0533", "main.yaml:"]).says(words);

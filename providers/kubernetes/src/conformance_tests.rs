@@ -161,6 +161,7 @@ fn the_schema_says_what_the_engine_infers_from() {
             "kubernetes_job",
             "kubernetes_job_v1",
             "kubernetes_manifest",
+            "kubernetes_manifests",
             "kubernetes_namespace",
             "kubernetes_namespace_v1",
             "kubernetes_network_policy",

@@ -7,6 +7,7 @@ use groma_types::json::to_json;
 use groma_types::schema::{Attribute, Block, KindSchema, NestedBlock, Nesting, Presence, ProviderSchema};
 use groma_types::{Mode, Type};
 use serde_json::{Map, Value as Json, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The schema of a spec over these providers.
 pub fn json_schema<'a>(providers: impl IntoIterator<Item = &'a ProviderSchema>) -> Json {
@@ -93,8 +94,14 @@ fn values() -> Map<String, Json> {
     defs.into_iter().map(|(name, schema)| (name.to_string(), schema)).collect()
 }
 
-fn one_or_many(of: Json) -> Json {
-    json!({ "anyOf": [of.clone(), { "type": "array", "items": of }, { "type": "null" }] })
+/// One of them, or a list. The list refers to the one by an anchor: written twice, nested blocks would double the schema
+/// with each level.
+fn one_or_many(mut of: Json) -> Json {
+    static ANCHORS: AtomicUsize = AtomicUsize::new(0);
+    let anchor = format!("b{}", ANCHORS.fetch_add(1, Ordering::Relaxed));
+    let items = json!({ "$ref": format!("#{anchor}") });
+    of["$anchor"] = anchor.into();
+    json!({ "anyOf": [of, { "type": "array", "items": items }, { "type": "null" }] })
 }
 
 /// A closed object; `//` is a comment everywhere.

@@ -42,11 +42,11 @@ fn a_key_of_a_provider_goes_with_its_resources_in_one_edit() {
     settled(&mut bench, &by_account("eu: one, us: two"));
     let mut scopes: Vec<String> = bench.world.of_kind("sim_item").into_iter().map(|o| o.scope).collect();
     scopes.sort();
-    assert_eq!(scopes, ["one", "one", "two", "two"]);
+    assert_eq!(scopes, ["cloud/one", "cloud/one", "cloud/two", "cloud/two"]);
     let run = bench.apply(&by_account("eu: one")).ok();
-    assert_eq!(run.plan, ["- module.app[\"us\"].sim_item.m", "- sim_item.i[\"us\"]"]);
+    assert_eq!(run.plan, ["- sim_item.i[\"us\"]", "- module.app[\"us\"].sim_item.m"]);
     bench.sound();
-    assert!(bench.world.of_kind("sim_item").iter().all(|o| o.scope == "one"));
+    assert!(bench.world.of_kind("sim_item").iter().all(|o| o.scope == "cloud/one"));
     bench.destroyed(None);
 }
 
@@ -56,7 +56,7 @@ fn switched(expansion: &str) -> String {
 resource:
   sim_item:
     a: {{ value: x{expansion} }}
-    u: {{ value: "${{sim_item.a == null ? "none" : "some"}}" }}
+    u: {{ value: '${{sim_item.a == null ? "none" : "some"}}' }}
   sim_named:
     n: {{ name: n, value: v }}
 data:
@@ -82,7 +82,7 @@ fn a_switch_makes_no_index_and_moves_nothing() {
     assert!(run.empty, "{run:#?}");
     assert_eq!(bench.world.mutating_calls(), calls);
     let run = bench.apply(&switch(false)).ok();
-    assert_eq!(run.plan, ["- module.m.sim_item.inside", "- sim_item.a", "~ sim_item.u"]);
+    assert_eq!(run.plan, ["- sim_item.a", "~ sim_item.u", "- module.m.sim_item.inside"]);
     settled(&mut bench, &switch(true));
     assert_eq!(bench.world.of_kind("sim_item").len(), 3);
 }
@@ -107,7 +107,7 @@ fn a_bound_holds_late_and_at_once() {
     says(&run, "There would be 3, and lifecycle.max_instances is 2.");
     assert_eq!(bench.world.of_kind("sim_item").len(), 1, "none of the instances is made, and no user");
     // Now it is known in the plan.
-    let run = bench.apply(&fanout(3, "${1 + 1}"));
+    let run = bench.apply(&fanout(3, "'${1 + 1}'"));
     says(&run, "G1013");
     settled(&mut bench, &fanout(3, "3"));
     assert_eq!(bench.world.of_kind("sim_item").len(), 5);

@@ -93,13 +93,16 @@ impl<'a> Reader<'a> {
     }
 
     fn next(&mut self) -> Result<Event<'a>, String> {
-        match self.events.next_event() {
-            Some(Ok((event, span))) => {
-                self.at = span.byte_range().unwrap_or(0..0);
-                Ok(event)
+        loop {
+            match self.events.next_event() {
+                Some(Ok((Event::Comment(..), _))) => {}
+                Some(Ok((event, span))) => {
+                    self.at = span.byte_range().unwrap_or(0..0);
+                    return Ok(event);
+                }
+                Some(Err(error)) => return Err(error.to_string()),
+                None => return Err("the text ends too early".into()),
             }
-            Some(Err(error)) => Err(error.to_string()),
-            None => Err("the text ends too early".into()),
         }
     }
 
