@@ -71,7 +71,7 @@ impl Formatter<'_> {
             _ if !at.exists() => self.fail(path, "there is no such file or folder"),
             Some(syntax) => self.file(syntax, &at, path),
             None => {
-                self.fail(path, "only native syntax and JSON of specs and of their variables have a layout")
+                self.fail(path, "only native syntax and JSON of specs and of their variables have a layout");
             }
         }
     }

@@ -46,7 +46,7 @@ impl Keys {
     }
 
     /// How many there are, as far as known.
-    pub fn len(&self) -> u64 {
+    pub fn instances(&self) -> u64 {
         match self {
             Keys::Single => 1,
             Keys::Off | Keys::Unknown { .. } => 0,

@@ -39,7 +39,7 @@ pub fn format(syntax: Syntax, source: SourceId, text: &str) -> Result<String, Di
         Syntax::Json => Surface::Json,
     };
     let same = |a: &Node, b: &Node| {
-        let blocks = |node: &Node| outline::of(surface, &[node.clone()]);
+        let blocks = |node: &Node| outline::of(surface, std::slice::from_ref(node));
         blocks(a) == blocks(b) && outline::values(a) == outline::values(b)
     };
     match after {

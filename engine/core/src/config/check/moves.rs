@@ -48,7 +48,12 @@ pub(super) fn check(config: &Config, out: &mut Diagnostics) {
     removed(config, out);
     for import in config.modules.values().filter(|m| !m.path.is_empty()).flat_map(|m| &m.imports) {
         let why = "Import blocks stand in the root module alone; their addresses lead into modules.";
-        out.push(fault(import.span, why.to_string(), "in a module").help("Move the block to the root."));
+        out.push(
+            Diagnostic::error("G0822", "An import that can't be made")
+                .detail(why)
+                .at(import.span, "in a module")
+                .help("Move the block to the root."),
+        );
     }
 }
 

@@ -33,10 +33,13 @@ impl Planner {
             }
             _ => keys,
         };
-        if let Some(bound) = self.bound(resource, place).filter(|bound| keys.len() > *bound) {
+        if let Some(bound) = self.bound(resource, place).filter(|bound| keys.instances() > *bound) {
             diagnostics.push(
                 Diagnostic::error("G1013", "More instances than allowed")
-                    .detail(format!("There would be {}, and lifecycle.max_instances is {bound}.", keys.len()))
+                    .detail(format!(
+                        "There would be {}, and lifecycle.max_instances is {bound}.",
+                        keys.instances()
+                    ))
                     .help("Raise max_instances if that many are meant.")
                     .at(
                         resource.lifecycle.max_instances.as_ref().map_or(resource.span, |e| e.span()),
