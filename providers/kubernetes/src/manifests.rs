@@ -135,7 +135,7 @@ mod tests {
     use groma_types::json::from_json;
     use serde_json::{Value as Json, json};
 
-    fn keys(documents: Json) -> Result<Vec<String>, String> {
+    fn keys(documents: &Json) -> Result<Vec<String>, String> {
         let documents = documents.as_array().into_iter().flatten().map(from_json).collect();
         let found = parts(documents).map_err(|e| e.to_string())?;
         Ok(found.iter().map(|p| format!("{} {}", p.rank, p.key)).collect())
@@ -161,7 +161,7 @@ mod tests {
             "1 core/ConfigMap/team/b",
             "0 apiextensions.k8s.io/CustomResourceDefinition//x.y",
         ];
-        assert_eq!(keys(documents).unwrap(), expected);
+        assert_eq!(keys(&documents).unwrap(), expected);
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
             (json!([{"kind": "Pod", "apiVersion": "v1", "metadata": {}}]), "document 1 has no metadata.name"),
         ];
         for (documents, expected) in cases {
-            assert_eq!(keys(documents).unwrap_err(), expected);
+            assert_eq!(keys(&documents).unwrap_err(), expected);
         }
     }
 }
