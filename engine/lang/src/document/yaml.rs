@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// Nodes that aliases may add to one text before it is called a bomb.
 const ALIAS_NODES_MAX: usize = 200_000;
+/// Nodes that are kept for aliases in one text. What goes beyond it is kept for none.
+const ANCHOR_NODES_MAX: usize = 4 * ALIAS_NODES_MAX;
 /// Levels that nesting through aliases may reach; the parser bounds it without them.
 const DEPTH_MAX: usize = 512;
 /// Faults that are corrected in a copy of the text so that later ones are found in the same run.
@@ -84,13 +86,29 @@ enum Pending {
     Merge,
 }
 
+/// What an alias stands for.
+enum Anchor {
+    /// Its value is not complete yet.
+    Open,
+    /// Larger than all that aliases may add.
+    TooLarge,
+    Node {
+        node: Node,
+        nodes: usize,
+        depth: usize,
+    },
+}
+
 struct Reader<'a> {
     source: SourceId,
     text: &'a str,
     diagnostics: Diagnostics,
     docs: Vec<Node>,
     stack: Vec<Frame>,
-    anchors: HashMap<usize, Option<Node>>,
+    anchors: HashMap<usize, Anchor>,
+    /// Nodes that anchors keep.
+    anchored: usize,
+    /// Nodes that aliases added.
     aliased: usize,
     /// Where the last scalar lies.
     last_scalar: Range<usize>,
@@ -108,6 +126,7 @@ impl<'a> Reader<'a> {
             docs: Vec::new(),
             stack: Vec::new(),
             anchors: HashMap::new(),
+            anchored: 0,
             aliased: 0,
             last_scalar: 0..0,
             unclosed: None,
@@ -192,7 +211,7 @@ impl<'a> Reader<'a> {
 
     fn open(&mut self, content: Content, style: StructureStyle, anchor: usize, start: usize) {
         if anchor > 0 {
-            self.anchors.insert(anchor, None);
+            self.anchors.insert(anchor, Anchor::Open);
         }
         self.stack.push(Frame { start, flow: style == StructureStyle::Flow, anchor, content });
     }
@@ -249,33 +268,49 @@ impl<'a> Reader<'a> {
 
     fn alias(&mut self, id: usize, range: Range<usize>) {
         let span = self.span(range);
+        let before = self.aliased;
         let node = match self.anchors.get(&id) {
-            Some(Some(node)) => node.clone(),
-            _ => {
+            Some(Anchor::Node { node, nodes, depth }) => {
+                self.aliased = before.saturating_add(*nodes);
+                let fits = self.aliased <= ALIAS_NODES_MAX && depth + self.stack.len() <= DEPTH_MAX;
+                fits.then(|| node.clone())
+            }
+            Some(Anchor::TooLarge) => {
+                self.aliased = usize::MAX;
+                None
+            }
+            Some(Anchor::Open) | None => {
                 self.diagnostics.push(
                     Diagnostic::error("G0404", "Alias inside of what it stands for")
                         .detail("The anchor's value is not complete here: it would hold itself.")
                         .at(span, "this alias"),
                 );
-                Node::null(span)
+                Some(Node::null(span))
             }
         };
-        let before = self.aliased;
-        let (nodes, depth) = size(&node);
-        self.aliased = before.saturating_add(nodes);
-        if self.aliased > ALIAS_NODES_MAX || depth + self.stack.len() > DEPTH_MAX {
-            if before <= ALIAS_NODES_MAX {
-                self.diagnostics.push(
-                    Diagnostic::error("G0404", "Aliases make too much of this text")
-                        .detail(format!(
-                            "More than {ALIAS_NODES_MAX} values, or more than {DEPTH_MAX} levels, would come from aliases."
-                        ))
-                        .at(span, "one alias too many"),
-                );
-            }
-            return self.place(Node::null(span), None);
+        if node.is_none() && before <= ALIAS_NODES_MAX {
+            self.diagnostics.push(
+                Diagnostic::error("G0404", "Aliases make too much of this text")
+                    .detail(format!(
+                        "More than {ALIAS_NODES_MAX} values, or more than {DEPTH_MAX} levels, would come from aliases."
+                    ))
+                    .at(span, "one alias too many"),
+            );
         }
-        self.place(node, None);
+        self.place(node.unwrap_or_else(|| Node::null(span)), None);
+    }
+
+    /// Keeps a copy of a value for its aliases, unless none of them could be in bounds.
+    fn keep(&mut self, id: usize, node: &Node) {
+        let most = ALIAS_NODES_MAX.min(ANCHOR_NODES_MAX - self.anchored);
+        let (nodes, depth) = size(node, most);
+        let anchor = if nodes > most {
+            Anchor::TooLarge
+        } else {
+            self.anchored += nodes;
+            Anchor::Node { node: node.clone(), nodes, depth }
+        };
+        self.anchors.insert(id, anchor);
     }
 
     fn scalar(
@@ -438,7 +473,7 @@ impl<'a> Reader<'a> {
     /// Puts a node where it belongs: a key, a value, an element, a document.
     fn place(&mut self, node: Node, anchor: Option<usize>) {
         if let Some(id) = anchor {
-            self.anchors.insert(id, Some(node.clone()));
+            self.keep(id, &node);
         }
         let Some(frame) = self.stack.last_mut() else {
             if !node.is_null() {
@@ -485,10 +520,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many nodes there are, and how deep they lie.
-fn size(node: &Node) -> (usize, usize) {
+/// How many nodes there are, and how deep they lie. Counting ends above `most`.
+fn size(node: &Node, most: usize) -> (usize, usize) {
     let sum = |(nodes, depth): (usize, usize), child: &Node| {
-        let (n, d) = size(child);
+        if nodes > most {
+            return (nodes, depth);
+        }
+        let (n, d) = size(child, most - nodes);
         (nodes + n, depth.max(d + 1))
     };
     match &node.kind {
