@@ -4,7 +4,7 @@ use crate::kit::Stack;
 use groma_lang::functions::yaml_documents;
 use groma_types::json::to_json;
 use serde_json::Value as Json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const APPLY: &[&str] = &["apply", "-auto-approve"];
 
@@ -237,9 +237,10 @@ fn the_schema_takes_the_shipped_specs_and_refuses_faults() {
     for entry in
         std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("specs")).expect("a folder").flatten()
     {
-        for file in std::fs::read_dir(entry.path()).expect("a folder").flatten().map(|f| f.path()) {
-            let is_spec = file.extension().is_some_and(|e| e == "yaml") && !file.ends_with(".vars.yaml");
-            for document in documents(&file).into_iter().filter(|_| is_spec) {
+        let files = std::fs::read_dir(entry.path()).expect("a folder").flatten().map(|f| f.path());
+        let is_spec = |f: &PathBuf| f.extension().is_some_and(|e| e == "yaml") && !f.ends_with(".vars.yaml");
+        for file in files.filter(is_spec) {
+            for document in documents(&file) {
                 if let Err(fault) = schemas.validate(&document, compiled) {
                     panic!("{}: {fault:#}", file.display());
                 }

@@ -1,7 +1,9 @@
 //! Schemas: what a provider says of its kinds. The engine decides from these tables, never by a kind's name.
 
+use crate::address::Mode;
 use crate::ty::{ObjectType, Type};
 use crate::value::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,17 @@ pub struct ProviderSchema {
     pub resources: BTreeMap<Arc<str>, KindSchema>,
     pub data: BTreeMap<Arc<str>, KindSchema>,
     pub ephemeral: BTreeMap<Arc<str>, KindSchema>,
+}
+
+impl ProviderSchema {
+    /// The kinds of a mode.
+    pub fn kinds(&self, mode: Mode) -> &BTreeMap<Arc<str>, KindSchema> {
+        match mode {
+            Mode::Managed => &self.resources,
+            Mode::Data => &self.data,
+            Mode::Ephemeral => &self.ephemeral,
+        }
+    }
 }
 
 /// A block of arguments.
@@ -361,17 +374,15 @@ impl KindSchema {
         self
     }
     /// The schema as an instance sees it: what the text gave is an argument of it.
-    #[must_use]
-    pub fn of_instance(mut self) -> KindSchema {
-        if let Some(expands) = &self.expands {
-            for (name, presence) in [(&expands.text, Presence::Optional), (&expands.into, Presence::Required)]
-            {
-                if let Some(attribute) = self.block.attrs.get_mut(name) {
-                    attribute.presence = presence;
-                }
+    pub fn of_instance(&self) -> Cow<'_, KindSchema> {
+        let Some(expands) = &self.expands else { return Cow::Borrowed(self) };
+        let mut schema = self.clone();
+        for (name, presence) in [(&expands.text, Presence::Optional), (&expands.into, Presence::Required)] {
+            if let Some(attribute) = schema.block.attrs.get_mut(name) {
+                attribute.presence = presence;
             }
         }
-        self
+        Cow::Owned(schema)
     }
     /// Whether objects of the kind can have effects outside of their host.
     pub fn has_external_effect(&self) -> bool {

@@ -130,7 +130,7 @@ impl Planner {
         let Some((provider, _)) = self.schema_of(Mode::Managed, &to.resource.kind, &provider) else {
             return false;
         };
-        let Some(object) = self.state.objects.values().find(|o| o.address == *from) else { return false };
+        let Some(object) = self.state.at(from) else { return false };
         let taken = provider.adopt(&to.resource.kind, &from.resource.kind, &object.attributes);
         if let Err(error) = &taken {
             let address = Address::Instance(to.clone());

@@ -87,7 +87,7 @@ impl Planner {
 
     fn relations(&self, change: &Change) -> impl Iterator<Item = Relation> + use<> {
         let found = self.schema_of(Mode::Managed, &change.address.resource.kind, &change.provider.name);
-        found.map(|(_, schema)| schema.relations).unwrap_or_default().into_iter()
+        found.map(|(_, schema)| schema.relations.clone()).unwrap_or_default().into_iter()
     }
 
     /// Rule 3 and 6: create_before_destroy is contagious to what an object depends on and to what lives on it.

@@ -1,14 +1,9 @@
 //! Workloads beside deployments: `kubernetes_stateful_set` and `kubernetes_daemonset`.
 
-use super::pod::pod_spec;
+use super::pod::pod_template;
 use super::storage::claim_spec;
-use super::{Kind, Resource, metadata, selector_fields, template_metadata};
+use super::{Kind, Resource, metadata, selector_fields};
 use crate::mapping::{Field, Fields, boolean, int, int_or_text, int_text, many, one, text, text_map};
-
-fn template() -> Field {
-    let fields = vec![template_metadata().required(), one("spec", "What the pods run.", pod_spec())];
-    one("template", "The pods to make.", fields).required()
-}
 
 fn wait_for_rollout() -> Field {
     boolean("wait_for_rollout", "Wait until all pods are updated and available.").default(true).local()
@@ -52,7 +47,7 @@ fn stateful_spec() -> Vec<Field> {
             .required()
             .replaces(),
         text("service_name", "Service that gives the pods their names.").required().replaces(),
-        template(),
+        pod_template(),
         one("update_strategy", "How pods are replaced by new ones.", strategy).or_computed(),
         many("volume_claim_template", "Claims made for each pod.", claim_template())
             .api("volumeClaimTemplates")
@@ -107,6 +102,6 @@ fn daemon_spec() -> Vec<Field> {
         one("selector", "Pods that belong to the DaemonSet; fixed at creation.", selector_fields())
             .replaces(),
         one("strategy", "How pods are replaced by new ones.", strategy).api("updateStrategy").or_computed(),
-        template(),
+        pod_template(),
     ]
 }

@@ -1,7 +1,7 @@
 //! `kubernetes_deployment`.
 
-use super::pod::pod_spec;
-use super::{Kind, Resource, metadata, selector_fields, template_metadata};
+use super::pod::pod_template;
+use super::{Kind, Resource, metadata, selector_fields};
 use crate::mapping::{Field, Fields, boolean, int, int_or_text, int_text, one, text};
 
 pub(crate) fn kind() -> Kind {
@@ -22,7 +22,6 @@ pub(crate) fn kind() -> Kind {
 }
 
 fn spec() -> Vec<Field> {
-    let template = vec![template_metadata().required(), one("spec", "What the pods run.", pod_spec())];
     vec![
         int("min_ready_seconds", "Seconds a pod must be ready before it counts as available.").default(0),
         boolean("paused", "Whether the rollout is halted.").default(false),
@@ -33,7 +32,7 @@ fn spec() -> Vec<Field> {
         one("selector", "Pods that belong to the Deployment; fixed at creation.", selector_fields())
             .replaces(),
         one("strategy", "How pods are replaced by new ones.", strategy()).or_computed(),
-        one("template", "The pods to make.", template).required(),
+        pod_template(),
     ]
 }
 

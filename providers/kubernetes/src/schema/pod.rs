@@ -3,7 +3,7 @@
 use super::affinity::affinity;
 use super::container::containers;
 use super::volume::volumes;
-use super::{expression_fields, selector_fields};
+use super::{expression_fields, selector_fields, template_metadata};
 use crate::mapping::{
     Field, boolean, int, int_set, int_text, many, one, text, text_list, text_map, text_set,
 };
@@ -44,6 +44,12 @@ pub(crate) fn pod_spec() -> Vec<Field> {
             .keyed(&["topologyKey", "whenUnsatisfiable"]),
         volumes(),
     ]
+}
+
+/// The pods that a workload keeps running.
+pub(crate) fn pod_template() -> Field {
+    let fields = vec![template_metadata().required(), one("spec", "What the pods run.", pod_spec())];
+    one("template", "The pods to make.", fields).required()
 }
 
 fn name_only() -> Vec<Field> {

@@ -445,17 +445,16 @@ pub(super) fn condition(
 }
 
 /// The load balancer of a service or ingress: ordered, there after a minute or so, taken down before the object goes.
-fn settle_balancer(objects: &mut Objects<'_, '_>, kind: Kind, service: &Value, wants: bool) -> Option<i64> {
+fn settle_balancer(objects: &mut Objects<'_, '_>, kind: Kind, object: &Value, wants: bool) -> Option<i64> {
     let now = objects.ctx.now;
-    let wants = wants && !is_deleting(service);
-    let finalizers = service["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    let wants = wants && !is_deleting(object);
+    let finalizers = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
     let held = finalizers.iter().any(|f| f == LB_FINALIZER);
     match (wants, held) {
         (false, false) => None,
         (true, false) => {
-            let ready =
-                now + 60 * SECOND + i64::try_from(spread(&name_of(service), 30)).unwrap_or(0) * SECOND;
-            objects.put_if_changed(kind, service, |new| {
+            let ready = now + 60 * SECOND + i64::try_from(spread(&name_of(object), 30)).unwrap_or(0) * SECOND;
+            objects.put_if_changed(kind, object, |new| {
                 let mut all = finalizers.clone();
                 all.push(LB_FINALIZER.into());
                 new["metadata"]["finalizers"] = all.into();
@@ -465,37 +464,37 @@ fn settle_balancer(objects: &mut Objects<'_, '_>, kind: Kind, service: &Value, w
             Some(ready)
         }
         (true, true) => {
-            let ready = service["_sim"]["ready_at"].as_i64().unwrap_or(now);
+            let ready = object["_sim"]["ready_at"].as_i64().unwrap_or(now);
             if now < ready {
                 return Some(ready);
             }
-            let host = raise(objects, service);
-            objects.put_if_changed(kind, service, |new| {
+            let host = raise(objects, object);
+            objects.put_if_changed(kind, object, |new| {
                 new["status"]["loadBalancer"] = json!({"ingress": [{"hostname": host}]});
             });
             None
         }
-        (false, true) => take_down(objects, kind, service, now),
+        (false, true) => take_down(objects, kind, object, now),
     }
 }
 
-fn take_down(objects: &mut Objects<'_, '_>, kind: Kind, service: &Value, now: i64) -> Option<i64> {
-    let Some(end) = service["_sim"]["down_at"].as_i64() else {
+fn take_down(objects: &mut Objects<'_, '_>, kind: Kind, object: &Value, now: i64) -> Option<i64> {
+    let Some(end) = object["_sim"]["down_at"].as_i64() else {
         let end = now + 15 * SECOND;
-        objects.put_if_changed(kind, service, |new| new["_sim"]["down_at"] = end.into());
+        objects.put_if_changed(kind, object, |new| new["_sim"]["down_at"] = end.into());
         return Some(end);
     };
     if now < end {
         return Some(end);
     }
-    if let Some((key, _)) = balancer(objects, service) {
+    if let Some((key, _)) = balancer(objects, object) {
         objects.ctx.world.remove(&key);
     }
-    objects.put_if_changed(kind, service, |new| {
+    objects.put_if_changed(kind, object, |new| {
         new["_sim"] = json!({});
         new["status"]["loadBalancer"] = json!({});
     });
-    let current = objects.get(kind, &space_of(service), &name_of(service));
+    let current = objects.get(kind, &space_of(object), &name_of(object));
     if let Some(current) = current {
         drop_finalizer(objects, kind, &current, LB_FINALIZER);
     }

@@ -65,15 +65,7 @@ pub fn kind_schema<'a>(
     block: &ResourceBlock,
 ) -> Option<&'a KindSchema> {
     let name = super::targets::provider_name(config, &module.path, &block.provider.name);
-    kinds(schemas.provider(&name)?, block.id.mode).get(&block.id.kind)
-}
-
-fn kinds(provider: &ProviderSchema, mode: Mode) -> &BTreeMap<Arc<str>, KindSchema> {
-    match mode {
-        Mode::Managed => &provider.resources,
-        Mode::Data => &provider.data,
-        Mode::Ephemeral => &provider.ephemeral,
-    }
+    schemas.provider(&name)?.kinds(block.id.mode).get(&block.id.kind)
 }
 
 fn what_it_is(mode: Mode) -> &'static str {
@@ -122,7 +114,7 @@ impl Checker<'_> {
         if let Some(source) = source.filter(|s| !is_source_of(s, provider)) {
             self.no_provider(block, source);
         }
-        let all = kinds(provider, block.id.mode);
+        let all = provider.kinds(block.id.mode);
         match all.get(&block.id.kind) {
             Some(kind) => {
                 if let (Some(expands), Expansion::Count(e) | Expansion::ForEach(e)) =
@@ -165,11 +157,11 @@ impl Checker<'_> {
             return;
         }
         let what = what_it_is(id.mode);
-        let all = kinds(provider, id.mode);
+        let all = provider.kinds(id.mode);
         let near = nearest(&id.kind, all.keys().map(|k| &**k));
         let elsewhere = [Mode::Managed, Mode::Data, Mode::Ephemeral]
             .into_iter()
-            .find(|m| *m != id.mode && kinds(provider, *m).contains_key(&id.kind));
+            .find(|m| *m != id.mode && provider.kinds(*m).contains_key(&id.kind));
         let mut error = Diagnostic::error("G0804", "Unknown kind")
             .detail(format!("The provider {:?} has no {what} kind {:?}.", provider.name, id.kind))
             .at(

@@ -61,7 +61,7 @@ impl Run<'_> {
         let begin = &running.begin;
         let found = self.planner.schema_of(Mode::Managed, &begin.address.resource.kind, &begin.provider.name);
         let Some((_, schema)) = found else { return };
-        let Some(limit) = self.limits.get(&(begin.provider.clone(), schema.service)) else { return };
+        let Some(limit) = self.limits.get(&(begin.provider.clone(), schema.service.clone())) else { return };
         match error {
             Some(e) if e.kind == ErrorKind::Throttled => self.sched.throttled(*limit),
             Some(_) => {}

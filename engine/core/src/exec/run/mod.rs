@@ -321,8 +321,10 @@ impl Run<'_> {
             (false, _) => schema.typical.create,
         };
         let sched = &mut self.sched;
-        let limit =
-            *self.limits.entry((change.provider, schema.service)).or_insert_with(|| sched.limit(SLOTS_MAX));
+        let limit = *self
+            .limits
+            .entry((change.provider, schema.service.clone()))
+            .or_insert_with(|| sched.limit(SLOTS_MAX));
         let millis = u64::try_from(typical.as_millis()).unwrap_or(u64::MAX);
         NodeSpec { busy_ms: millis.min(1000), wait_ms: millis.saturating_sub(1000), limit: Some(limit) }
     }

@@ -2,7 +2,7 @@
 
 use super::super::{ChangeAction, DeferredRead};
 use super::consent::Command;
-use super::{PendingRead, Planner, ProviderState, block_of, id_of};
+use super::{Kind, PendingRead, Planner, ProviderState, block_of, id_of};
 use crate::config::ResourceBlock;
 use crate::graph::order::Block;
 use crate::pool::Pool;
@@ -206,12 +206,9 @@ impl Planner {
         self.values.set_instance(&address.resource, address.key.clone(), value);
     }
 
-    pub(super) fn schema_of_address(&self, address: &InstanceAddr) -> Option<KindSchema> {
-        self.host.registry.providers.values().find_map(|p| match address.resource.mode {
-            Mode::Managed => p.schema().resources.get(&address.resource.kind).cloned(),
-            Mode::Data => p.schema().data.get(&address.resource.kind).cloned(),
-            Mode::Ephemeral => p.schema().ephemeral.get(&address.resource.kind).cloned(),
-        })
+    pub(super) fn schema_of_address(&self, address: &InstanceAddr) -> Option<Kind> {
+        let resource = &address.resource;
+        self.host.registry.providers.values().find_map(|p| Kind::find(p, resource.mode, &resource.kind))
     }
 
     /// Prepares a deferred data source, during an apply, when all it needs is known; no read: its value is there.

@@ -5,7 +5,7 @@ use super::super::{Change, ChangeAction, Import, Reason};
 use super::imports::Importing;
 use super::lifecycle::Settings;
 use super::parts;
-use super::{Planner, ProviderState, address_of, code_of, dotted, id_of, summary_of};
+use super::{Kind, Planner, ProviderState, address_of, code_of, dotted, id_of, summary_of};
 use crate::config::{ResourceBlock, body, targets};
 use crate::graph::order::Block;
 use crate::refresh::Refreshed;
@@ -50,19 +50,9 @@ fn still_coming(now: &Value, created: &Value) -> Value {
 }
 
 impl Planner {
-    pub fn schema_of(
-        &self,
-        mode: Mode,
-        kind: &str,
-        provider: &str,
-    ) -> Option<(Arc<dyn Provider>, KindSchema)> {
+    pub fn schema_of(&self, mode: Mode, kind: &str, provider: &str) -> Option<(Arc<dyn Provider>, Kind)> {
         let provider = self.pool.provider(provider)?.clone();
-        let kinds = match mode {
-            Mode::Managed => &provider.schema().resources,
-            Mode::Data => &provider.schema().data,
-            Mode::Ephemeral => &provider.schema().ephemeral,
-        };
-        let schema = kinds.get(kind)?.clone();
+        let schema = Kind::find(&provider, mode, kind)?;
         Some((provider, schema))
     }
 

@@ -6,6 +6,7 @@
 pub(crate) mod consent;
 mod data;
 mod imports;
+mod kind;
 mod lifecycle;
 mod managed;
 mod parts;
@@ -14,6 +15,7 @@ mod provision;
 
 pub use data::read_data;
 pub(crate) use imports::Importing;
+pub use kind::Kind;
 pub use lifecycle::parse_duration;
 pub use managed::has_effect;
 pub use providers::check_world;

@@ -3,7 +3,7 @@
 //! A kind that says so in its schema expands by itself: the engine reads the documents of a text, the provider says what
 //! is an instance and under which key, and from there on an instance is like any other.
 
-use super::Planner;
+use super::{Kind, Planner};
 use crate::config::{ResourceBlock, body, targets};
 use crate::scope::{Place, Scope, check_key_marks};
 use crate::values::Keys;
@@ -63,13 +63,11 @@ impl Planner {
         &self,
         address: &ResourceAddr,
         resource: &ResourceBlock,
-    ) -> Option<(Arc<dyn Provider>, KindSchema, Expands)> {
+    ) -> Option<(Arc<dyn Provider>, Kind, Expands)> {
         if resource.id.mode != Mode::Managed {
             return None;
         }
         let name = targets::provider_name(&self.config(), &address.module.path(), &resource.provider.name);
-        let kind = self.pool.provider(&name)?.schema().resources.get(&resource.id.kind)?;
-        kind.expands.as_ref()?;
         let (provider, schema) = self.schema_of(Mode::Managed, &resource.id.kind, &name)?;
         let expands = schema.expands.clone()?;
         Some((provider, schema, expands))
