@@ -4,8 +4,9 @@
 
 use regex::Regex;
 use serde_json::Value as Json;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 pub(crate) struct Stack {
     dir: tempfile::TempDir,
@@ -83,13 +84,18 @@ impl Stack {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Outcome {
-        let output = self.command(args).output().expect("the binary runs");
-        Outcome {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            line: args.join(" "),
-        }
+        Outcome::of(&self.command(args).output().expect("the binary runs"), args)
+    }
+
+    /// Runs with a text on standard input.
+    pub(crate) fn fed(&self, args: &[&str], text: &str) -> Outcome {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        // It may have ended already: then what it says is looked at, and not this.
+        let _ = child.stdin.take().expect("piped").write_all(text.as_bytes());
+        let output = child.wait_with_output().expect("the binary ends");
+        Outcome::of(&output, args)
     }
 
     /// Runs, and must end with exit code 0.
@@ -144,6 +150,15 @@ fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
 }
 
 impl Outcome {
+    fn of(output: &Output, args: &[&str]) -> Outcome {
+        Outcome {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            line: args.join(" "),
+        }
+    }
+
     /// The exit code must be this.
     #[track_caller]
     pub(crate) fn must(self, code: i32) -> Outcome {

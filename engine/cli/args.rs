@@ -87,7 +87,7 @@ pub(crate) enum Command {
     Sandbox(SandboxCommand),
     /// Write YAML from *.tf and *.tf.json; the old files become *.bak.
     Convert(ConvertArgs),
-    /// Bring files to their usual layout: *.tf, *.tfvars, *.tf.json and *.tfvars.json.
+    /// Bring files to their usual layout: specs and values of variables, in each of the three syntaxes.
     Fmt(FmtArgs),
     /// Explain an error code.
     Explain(ExplainArgs),
@@ -423,7 +423,7 @@ pub(crate) struct FmtArgs {
     /// Also folders inside of the folder.
     #[arg(long)]
     pub(crate) recursive: bool,
-    /// Folders and files; `-` for native syntax on standard input. Default: this folder.
+    /// Folders and files; `-` for standard input. Default: this folder.
     pub(crate) paths: Vec<PathBuf>,
 }
 

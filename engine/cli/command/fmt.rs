@@ -5,9 +5,16 @@ use crate::exit::Exit;
 use crate::files;
 use crate::render::{self, diff};
 use crate::session::Session;
-use groma_engine::config::format::{Syntax, format, syntax_of};
+use groma_engine::config::format::{Syntax, format, is_spec, syntax_of, syntax_of_text};
 use groma_types::{Diagnostic, Diagnostics, SourceMap};
 use std::path::{Path, PathBuf};
+
+/// What becomes of YAML files of other tools.
+#[derive(Clone, Copy)]
+enum Strangers {
+    Refused,
+    PassedBy,
+}
 
 struct Formatter<'a> {
     args: &'a FmtArgs,
@@ -45,7 +52,8 @@ impl Formatter<'_> {
             Ok(text) => text,
             Err(error) => return self.fail(Path::new("standard input"), &error.to_string()),
         };
-        let Some(mut formatted) = self.format(Syntax::Native, Path::new("<stdin>"), &text) else { return };
+        let syntax = syntax_of_text(&text);
+        let Some(mut formatted) = self.format(syntax, Path::new("<stdin>"), &text) else { return };
         self.differs |= formatted != text;
         if self.args.diff {
             render::print(&diff::unified("<stdin>", &text, &formatted));
@@ -69,10 +77,8 @@ impl Formatter<'_> {
         }
         match syntax_of(&path.to_string_lossy()) {
             _ if !at.exists() => self.fail(path, "there is no such file or folder"),
-            Some(syntax) => self.file(syntax, &at, path),
-            None => {
-                self.fail(path, "only native syntax and JSON of specs and of their variables have a layout");
-            }
+            Some(syntax) => self.file(syntax, &at, path, Strangers::Refused),
+            None => self.fail(path, "only specs and files of their variables have a layout"),
         }
     }
 
@@ -93,7 +99,7 @@ impl Formatter<'_> {
             } else if let Some(syntax) = syntax_of(name)
                 && is_inside
             {
-                self.file(syntax, &at, shown);
+                self.file(syntax, &at, shown, Strangers::PassedBy);
             }
         }
     }
@@ -103,11 +109,17 @@ impl Formatter<'_> {
         format(syntax, source, text).map_err(|faults| self.faults.extend(faults)).ok()
     }
 
-    fn file(&mut self, syntax: Syntax, at: &Path, shown: &Path) {
+    fn file(&mut self, syntax: Syntax, at: &Path, shown: &Path, strangers: Strangers) {
         let text = match files::read_text(at) {
             Ok(text) => text,
             Err(error) => return self.fail(shown, &error.to_string()),
         };
+        if syntax == Syntax::Yaml && !is_spec(&text) {
+            return match strangers {
+                Strangers::Refused => self.fail(shown, "it is YAML, but no spec"),
+                Strangers::PassedBy => {}
+            };
+        }
         let Some(formatted) = self.format(syntax, shown, &text) else { return };
         let name = render::text::one_line(&shown.to_string_lossy());
         let args = self.args;

@@ -169,6 +169,11 @@ impl BlockType {
     pub(super) fn named(name: &str) -> Option<BlockType> {
         BLOCK_TYPES.iter().find(|(known, ..)| *known == name).map(|(_, ty, _)| *ty)
     }
+
+    /// How many labels its blocks have.
+    pub(super) fn labels(self) -> usize {
+        BLOCK_TYPES.iter().find(|(_, ty, _)| *ty == self).map_or(0, |(.., labels)| *labels)
+    }
 }
 
 /// Names of the blocks, for near-name suggestions and for recognising strangers.

@@ -19,6 +19,7 @@ mod tests;
 
 pub use json::parse_json;
 pub use native::{native_comments, parse_native};
+pub(crate) use yaml::options as yaml_options;
 pub use yaml::parse_yaml;
 
 use crate::expr::Expr;

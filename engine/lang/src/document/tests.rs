@@ -287,3 +287,9 @@ fn damaged_texts_never_stop_the_reader() {
         let _ = parse_json(SourceId(0), &text);
     }
 }
+
+#[test]
+fn comments_may_be_any_number() {
+    let comments = "  # c\n".repeat(300);
+    assert_eq!(read(&format!("a:\n{comments}  b: 1\n{comments}c: 2\n")), read("a:\n  b: 1\nc: 2\n"));
+}

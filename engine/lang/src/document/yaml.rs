@@ -21,6 +21,13 @@ const PATCHES_MAX: usize = 40;
 /// Bytes that corrections may add to the copy beyond its double.
 const COPY_SLACK: usize = 4096;
 
+/// Comments are no events: the parser holds only so many back, and a text may have any number of them.
+pub(crate) fn options() -> Options {
+    let mut options = Options::default();
+    options.emit_comments = false;
+    options
+}
+
 /// Reads all documents of a YAML text. Empty documents are left out.
 pub fn parse_yaml(source: SourceId, text: &str) -> (Vec<Node>, Diagnostics) {
     let mut first = Reader::new(source, text);
@@ -136,7 +143,7 @@ impl<'a> Reader<'a> {
 
     fn run(&mut self) {
         let text = self.text;
-        for event in Parser::new_from_str_with_options(text, Options::default()) {
+        for event in Parser::new_from_str_with_options(text, options()) {
             match event {
                 Ok((event, span)) => {
                     let range = span.byte_range().unwrap_or(0..0);

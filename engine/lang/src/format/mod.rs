@@ -3,6 +3,7 @@
 
 mod json;
 mod native;
+mod yaml;
 
 /// Native syntax, laid out as `terraform fmt` does. The text must be without faults.
 pub fn format_native(text: &str) -> String {
@@ -12,6 +13,11 @@ pub fn format_native(text: &str) -> String {
 /// JSON, each element on a line of its own. The text must be without faults.
 pub fn format_json(text: &str) -> String {
     json::format(text)
+}
+
+/// YAML with two blanks a level. Lines stay lines, and scalars keep their text. `None`: the text has faults.
+pub fn format_yaml(text: &str) -> Option<String> {
+    yaml::format(text)
 }
 
 #[cfg(test)]

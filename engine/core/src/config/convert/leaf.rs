@@ -65,14 +65,14 @@ fn bare(node: &Node) -> Option<Expr> {
 }
 
 /// A leaf after its key.
-pub(super) fn write(node: &Node, place: Place, source: &str) -> Option<Scalar> {
+pub(in crate::config) fn write(node: &Node, place: Place, source: &str) -> Option<Scalar> {
     let wanted = judged(node, place)?;
     let is_same = |found: &Node| judged(found, place).is_some_and(|m| m == wanted);
     contents(node, place, source).iter().find_map(|content| scalar::scalar(content, &is_same))
 }
 
 /// A leaf in a list in brackets.
-pub(super) fn write_in_flow(node: &Node, place: Place, source: &str) -> Option<String> {
+pub(in crate::config) fn write_in_flow(node: &Node, place: Place, source: &str) -> Option<String> {
     let wanted = judged(node, place)?;
     let is_same = |found: &Node| judged(found, place).is_some_and(|m| m == wanted);
     contents(node, place, source).iter().find_map(|content| scalar::in_flow(content, &is_same))
@@ -82,7 +82,11 @@ pub(super) fn write_in_flow(node: &Node, place: Place, source: &str) -> Option<S
 fn contents(node: &Node, place: Place, source: &str) -> Vec<String> {
     let expr = match &node.kind {
         NodeKind::Null => return vec!["null".into()],
-        NodeKind::Scalar { text, .. } => return vec![text.content().into()],
+        NodeKind::Scalar { text, .. } => {
+            let content = text.content();
+            let bare = (place == Place::Reference).then(|| without_braces(content)).flatten();
+            return bare.into_iter().chain([content]).map(String::from).collect();
+        }
         NodeKind::Expr(written) => written.expr(),
         NodeKind::Seq(_) | NodeKind::Map(_) => return Vec::new(),
     };
@@ -104,6 +108,11 @@ fn contents(node: &Node, place: Place, source: &str) -> Vec<String> {
     }
     // A comment at the end would take the closing brace with it.
     vec![format!("${{{as_typed}}}"), format!("${{{as_typed}\n}}"), format!("${{{printed}}}")]
+}
+
+/// The inside of `${…}`; the caller sees to it that both mean the same.
+fn without_braces(content: &str) -> Option<&str> {
+    Some(content.trim().strip_prefix("${")?.strip_suffix('}')?.trim())
 }
 
 /// The inside of a quoted string whose text stands for itself.

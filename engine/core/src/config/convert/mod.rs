@@ -3,10 +3,10 @@
 //! Invariant: what comes out declares the same blocks with the same meaning, or nothing comes out. Each value is read back
 //! before it is taken, and at the end the blocks of both texts are compared.
 
-mod leaf;
+pub(super) mod leaf;
 pub(super) mod outline;
-mod place;
-mod scalar;
+pub(super) mod place;
+pub(super) mod scalar;
 #[cfg(test)]
 mod tests;
 mod write;

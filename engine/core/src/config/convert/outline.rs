@@ -30,11 +30,11 @@ pub(in crate::config) fn of(surface: Surface, documents: &[Node]) -> Blocks {
     found
 }
 
-/// All that a text sets outside of blocks: values of variables.
-pub(in crate::config) fn values(document: &Node) -> Outline {
+/// What a text sets by keys that are no blocks: values of variables.
+pub(in crate::config) fn values(document: &Node, is_value: &dyn Fn(&str) -> bool) -> Outline {
     let entries = document.as_map().unwrap_or_default();
-    let set: Vec<(Key, Node)> = entries.iter().filter(|(key, _)| key.form != Form::Block).cloned().collect();
-    map(&set, Place::Value)
+    let is_set = |(key, _): &&(Key, Node)| key.form != Form::Block && is_value(&key.text);
+    map(&entries.iter().filter(is_set).cloned().collect::<Vec<_>>(), Place::Value)
 }
 
 /// A block; locals and settings one by one, since it does not matter which block of theirs holds them.
@@ -61,11 +61,10 @@ fn map(entries: &[(Key, Node)], place: Place) -> Outline {
 
 /// An entry of a body. Blocks with labels are the same however they are gathered under their labels.
 fn entry(node: &Node, place: Place) -> Outline {
-    let levels = match place {
-        Place::Dynamic | Place::Provisioner => 1,
-        Place::Body(BlockType::Data) => 2,
-        _ => return outline(node, place),
-    };
+    let levels = place.labels();
+    if levels == 0 {
+        return outline(node, place);
+    }
     let mut found: Vec<(Vec<Arc<str>>, Outline)> = Vec::new();
     labelled(node, place, levels, &mut Vec::new(), &mut found);
     if place != Place::Provisioner {

@@ -3,7 +3,7 @@
 use crate::config::gather::BlockType;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(in crate::config) enum Place {
     Root,
     /// The body of a block of the language.
     Body(BlockType),
@@ -24,7 +24,7 @@ pub(super) enum Place {
 
 impl Place {
     /// The place of an entry with this key.
-    pub(super) fn inside(self, key: &str) -> Place {
+    pub(in crate::config) fn inside(self, key: &str) -> Place {
         match self {
             Place::Root => BlockType::named(key).map_or(Place::Value, Place::Body),
             Place::Body(ty) => in_body(ty, key),
@@ -48,6 +48,17 @@ impl Place {
             Place::RequiredProvider => Place::Value,
             Place::Providers | Place::Reference => Place::Reference,
             Place::Type | Place::Value => Place::Value,
+        }
+    }
+}
+
+impl Place {
+    /// How many levels of labels stand between the key of an entry at this place and what the entry holds.
+    pub(in crate::config) fn labels(self) -> usize {
+        match self {
+            Place::Body(ty) => ty.labels(),
+            Place::Dynamic | Place::Provisioner => 1,
+            _ => 0,
         }
     }
 }

@@ -6,16 +6,19 @@
 use groma_lang::document::{Node, parse_yaml};
 use groma_types::SourceId;
 
+/// No date or number of YAML 1.1 that is worth quotes is longer.
+const OLDER_WORD_MAX: usize = 32;
+
 /// How a value is written after its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Scalar {
+pub(in crate::config) enum Scalar {
     Inline(String),
     /// A block scalar: its header and its lines.
     Block(&'static str, Vec<String>),
 }
 
 /// Returns the first form of the content that `is_same` accepts when it is read.
-pub(super) fn scalar(content: &str, is_same: &dyn Fn(&Node) -> bool) -> Option<Scalar> {
+pub(in crate::config) fn scalar(content: &str, is_same: &dyn Fn(&Node) -> bool) -> Option<Scalar> {
     if content.contains('\n')
         && let Some(block) = block(content)
         && reads(&block, is_same)
@@ -26,7 +29,7 @@ pub(super) fn scalar(content: &str, is_same: &dyn Fn(&Node) -> bool) -> Option<S
 }
 
 /// The same for an element of a list in brackets.
-pub(super) fn in_flow(content: &str, is_same: &dyn Fn(&Node) -> bool) -> Option<String> {
+pub(in crate::config) fn in_flow(content: &str, is_same: &dyn Fn(&Node) -> bool) -> Option<String> {
     let same = |form: &String| {
         let node = read(&format!("k: [{form}, x]\n"));
         node.is_some_and(|n| matches!(n.as_seq(), Some([first, _]) if is_same(first)))
@@ -35,7 +38,7 @@ pub(super) fn in_flow(content: &str, is_same: &dyn Fn(&Node) -> bool) -> Option<
 }
 
 /// A key of a mapping.
-pub(super) fn key(text: &str) -> Option<String> {
+pub(in crate::config) fn key(text: &str) -> Option<String> {
     if is_word(text) {
         return Some(text.to_string());
     }
@@ -55,12 +58,26 @@ fn is_word(text: &str) -> bool {
 
 fn inline_forms(content: &str) -> impl Iterator<Item = String> {
     let is_line = !content.contains(['\n', '\r', '\t']);
-    let plain = (is_line && !content.is_empty()).then(|| content.to_string());
+    let plain = (is_line && !content.is_empty() && !is_older_word(content)).then(|| content.to_string());
     let double = double_quoted(content);
     let single = is_line.then(|| format!("'{}'", content.replace('\'', "''")));
     // Double quotes are the usual ones; single ones where the others need escapes.
     let (first, second) = if double.contains('\\') { (single, Some(double)) } else { (Some(double), single) };
     [plain, first, second].into_iter().flatten()
+}
+
+/// Text that readers of YAML 1.1 take for a boolean, a number or a date.
+fn is_older_word(content: &str) -> bool {
+    let is_word =
+        || ["y", "n", "yes", "no", "on", "off"].iter().any(|word| content.eq_ignore_ascii_case(word));
+    // What is a number in YAML 1.2 as well is told apart when it is read back.
+    let is_number = || {
+        let digits = content.strip_prefix(['-', '+']).unwrap_or(content);
+        digits.starts_with(|c: char| c.is_ascii_digit())
+            && digits.contains(['_', ':', '-', 'T'])
+            && digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '_' | ':' | '-' | '.' | 'T' | 'Z'))
+    };
+    content.len() <= OLDER_WORD_MAX && (is_word() || is_number())
 }
 
 fn double_quoted(content: &str) -> String {
@@ -118,7 +135,7 @@ fn reads(form: &Scalar, is_same: &dyn Fn(&Node) -> bool) -> bool {
 }
 
 /// A line two columns further to the right.
-pub(super) fn indented(line: &str) -> String {
+pub(in crate::config) fn indented(line: &str) -> String {
     if line.is_empty() { String::new() } else { format!("  {line}") }
 }
 

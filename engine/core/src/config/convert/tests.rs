@@ -282,6 +282,37 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
+/// Values in JSON, templates of all kinds among them.
+fn json_value() -> impl Strategy<Value = String> {
+    let text = "[ -~\n\té]{0,12}"
+        .prop_map(|s| serde_json::Value::from(s.replace("${", "$").replace("%{", "%")).to_string());
+    let leaf = prop_oneof![
+        4 => text,
+        1 => "-?[1-9][0-9]{0,2}(\\.[0-9]{1,3})?(e[0-9])?",
+        1 => Just("null".to_string()),
+        1 => Just("true".to_string()),
+        1 => Just("\"1.50\"".to_string()),
+        1 => Just("\"yes\"".to_string()),
+        1 => Just("\"${a.b}\"".to_string()),
+        1 => Just("\"$${a} %%{b}\"".to_string()),
+        1 => Just("\"${a.b}: ${c[\\\"d\\\"]} # %{ if e }f%{ endif }\"".to_string()),
+        1 => Just("\"${[for x in a.b :\\n  x\\n  if x != \\\"}\\\"]}\"".to_string()),
+    ];
+    leaf.prop_recursive(3, 16, 3, |inner| {
+        let items = prop::collection::vec(inner.clone(), 0..3);
+        let keyed = prop::collection::btree_map("[ -!#-\\[\\]-~]{1,6}", inner, 0..3);
+        prop_oneof![
+            items.prop_map(|v| format!("[{}]", v.join(", "))),
+            keyed.prop_map(|v| {
+                let line = |(k, v): (&String, &String)| {
+                    format!("\"{}\": {v}", k.replace("${", "$").replace("%{", "%"))
+                };
+                format!("{{{}}}", v.iter().map(line).collect::<Vec<_>>().join(", "))
+            }),
+        ]
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     /// A conversion compares both texts before it gives one: it must not refuse what is sound.
@@ -295,5 +326,24 @@ proptest! {
         prop_assume!(!faults.has_errors());
         let yaml = convert(From::Native, id, &text);
         prop_assert!(yaml.is_ok(), "{text}\n{yaml:?}");
+        let yaml = yaml.unwrap_or_default();
+        let laid_out = crate::config::format::format(crate::config::format::Syntax::Yaml, id, &yaml);
+        prop_assert_eq!(laid_out.as_deref(), Ok(&*yaml));
+    }
+
+    /// The same from Terraform's JSON, whose strings are templates; the layout that `fmt` gives is the one that is written.
+    #[test]
+    fn what_is_sound_in_json_converts_to_the_same(values in prop::collection::vec(json_value(), 1..4)) {
+        let line = |(i, v): (usize, &String)| format!("\"a{i}\": {v}");
+        let body = values.iter().enumerate().map(line).collect::<Vec<_>>().join(", ");
+        let text = format!("{{\"locals\": {{{body}}}, \"resource\": {{\"t\": {{\"n\": {{{body}, \"b\": [{{{body}}}]}}}}}}}}");
+        let id = SourceId(0);
+        let (_, faults) = parse_json(id, &text);
+        prop_assert!(!faults.has_errors(), "{text}\n{faults:?}");
+        let yaml = convert(From::Json, id, &text);
+        prop_assert!(yaml.is_ok(), "{text}\n{yaml:?}");
+        let yaml = yaml.unwrap_or_default();
+        let laid_out = crate::config::format::format(crate::config::format::Syntax::Yaml, id, &yaml);
+        prop_assert_eq!(laid_out.as_deref(), Ok(&*yaml));
     }
 }
