@@ -6,6 +6,7 @@ mod article;
 mod aws_kinds;
 mod bad_input;
 mod builtin;
+mod console;
 mod fmt;
 mod imports;
 mod interrupts;

@@ -89,6 +89,11 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// Bring files to their usual layout: specs and values of variables, in each of the three syntaxes.
     Fmt(FmtArgs),
+    /// Answer expressions over the stack, one after the other.
+    Console(ConsoleArgs),
+    /// Tell what the language has: `functions -json`.
+    #[command(subcommand)]
+    Metadata(MetadataCommand),
     /// Explain an error code.
     Explain(ExplainArgs),
 }
@@ -428,6 +433,28 @@ pub(crate) struct FmtArgs {
 }
 
 #[derive(Args, Clone, Debug)]
+pub(crate) struct ConsoleArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// Over what a plan would make of the stack, data sources included, instead of over the state.
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Ask for what is missing.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) input_allowed: bool,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum MetadataCommand {
+    /// Print the signatures of all functions, in Terraform's shape.
+    Functions {
+        /// The only form there is.
+        #[arg(long, required = true)]
+        json: bool,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ExplainArgs {
     /// Such as G0107.
     pub(crate) code: String,
@@ -480,6 +507,7 @@ impl Command {
                 None => Some(&mut args.input),
             },
             Command::Import(args) => Some(&mut args.input),
+            Command::Console(args) => Some(&mut args.input),
             Command::Output(_)
             | Command::Show(_)
             | Command::State(_)
@@ -490,6 +518,7 @@ impl Command {
             | Command::Sandbox(_)
             | Command::Fmt(_)
             | Command::Convert(_)
+            | Command::Metadata(_)
             | Command::Explain(_) => None,
         }
     }
@@ -516,6 +545,8 @@ impl Command {
             | Command::Schema
             | Command::Sandbox(_)
             | Command::Fmt(_)
+            | Command::Console(_)
+            | Command::Metadata(_)
             | Command::Explain(_) => None,
         }
     }

@@ -1,6 +1,7 @@
 //! The commands. Each takes the session and its arguments, and says how it ended.
 
 mod apply;
+mod console;
 mod convert;
 mod explain;
 mod fmt;
@@ -15,7 +16,7 @@ mod schema;
 pub(crate) mod spec;
 mod validate;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, MetadataCommand};
 use crate::exit::Exit;
 use crate::render;
 use crate::session::Session;
@@ -44,9 +45,16 @@ pub(crate) async fn run(session: &Session, cli: Cli) -> Exit {
         Command::Sandbox(command) => sandbox::run(session, command).await,
         Command::Convert(args) => convert::run(session, &args),
         Command::Fmt(args) => fmt::run(session, &args),
+        Command::Console(args) => console::run(session, &args).await,
+        Command::Metadata(MetadataCommand::Functions { .. }) => Ok(functions()),
         Command::Explain(args) => explain::run(session, &args.code),
     };
     done.unwrap_or_else(|exit| exit)
+}
+
+fn functions() -> Exit {
+    render::print(&format!("{}\n", render::functions::all()));
+    Exit::Done
 }
 
 fn version(json: bool) -> Exit {

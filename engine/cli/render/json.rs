@@ -259,6 +259,12 @@ pub(crate) fn stamp(at: Timestamp) -> String {
     format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{:03}Z", millis % 1000)
 }
 
+/// RFC 3339 in UTC, as functions of the language have it.
+pub(crate) fn seconds(at: Timestamp) -> String {
+    let text = stamp(at);
+    format!("{}Z", text.split('.').next().unwrap_or(&text))
+}
+
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.
 fn civil(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;

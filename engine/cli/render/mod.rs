@@ -4,8 +4,10 @@
 //! Invariant: text that the user did not write (API messages, attributes, names) passes [`text::clean`] or
 //! [`text::quote`] before it reaches a terminal.
 
+pub(crate) mod console;
 pub(crate) mod diagnostics;
 pub(crate) mod diff;
+pub(crate) mod functions;
 pub(crate) mod json;
 pub(crate) mod output;
 pub(crate) mod plan;

@@ -5,6 +5,7 @@
 
 pub mod config;
 mod confined;
+pub mod console;
 pub mod event;
 pub mod exec;
 pub mod facade;

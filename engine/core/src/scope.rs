@@ -582,7 +582,9 @@ impl Scope<'_> {
     }
 
     fn path(&self, module: &Module, reference: &Reference) -> Value {
+        // From where the command works, as Terraform has it: the same on every machine.
         let shown = |dir: &std::path::Path| {
+            let dir = dir.strip_prefix(&*self.eval.cwd).unwrap_or(dir);
             let text = dir.to_string_lossy().to_string();
             if text.is_empty() { ".".to_string() } else { text }
         };

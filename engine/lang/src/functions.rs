@@ -20,6 +20,7 @@ mod logarithms;
 mod numbers;
 mod regexes;
 mod sets;
+mod signatures;
 mod strings;
 mod table;
 mod yaml;
@@ -31,6 +32,7 @@ use groma_types::{Type, Value};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
+pub use signatures::Parameter;
 pub use table::FUNCTIONS;
 pub use yaml::documents as yaml_documents;
 

@@ -10,6 +10,11 @@ pub fn format_native(text: &str) -> String {
     native::format(text)
 }
 
+/// Whether an expression goes on in the next line: a bracket or a heredoc is open at its end.
+pub fn is_open(text: &str) -> bool {
+    native::is_open(text)
+}
+
 /// JSON, each element on a line of its own. The text must be without faults.
 pub fn format_json(text: &str) -> String {
     json::format(text)

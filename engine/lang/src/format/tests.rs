@@ -1,6 +1,6 @@
 //! Layout of both syntaxes. The expected texts in native syntax are Terraform's own.
 
-use super::{format_json, format_native};
+use super::{format_json, format_native, is_open};
 
 #[track_caller]
 fn native(text: &str, expected: &str) {
@@ -86,6 +86,16 @@ fn heredocs_keep_every_byte_of_their_text() {
         "b {\n  a = <<EOT\n   x\n ${a}   y\n   EOT\n  bb = {\n    x  = <<-E\n   y\n%{if a}\n  z\n%{endif~}\n      E\n    \
          yy = 2\n  }\n}\n",
     );
+}
+
+#[test]
+fn an_expression_goes_on_while_a_bracket_is_open() {
+    for text in ["[\n", "f(\n", "{ a = [1,\n", "\"${f(\n", "[ # ]\n", "[\"]\"\n", "<<E\na\n", "(<<-E\n a\n"] {
+        assert!(is_open(text), "{text}");
+    }
+    for text in ["\n", "[]\n", "a ]\n", "\"[\n", "1 +\n", "\"[\"\n", "<<E\na\nE\n", "(\"a\n"] {
+        assert!(!is_open(text), "{text}");
+    }
 }
 
 #[test]

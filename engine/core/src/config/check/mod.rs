@@ -14,6 +14,7 @@ use super::body;
 use super::targets::provider_for;
 use super::{BlockId, Config, Expansion, Module, ModuleCall, ProviderRef, ResourceBlock};
 use groma_lang::eval::{NoScope, evaluate};
+use groma_lang::expr::Expr;
 use groma_types::convert::convert;
 use groma_types::diagnostic::nearest;
 use groma_types::schema::{KindSchema, ProviderSchema};
@@ -55,6 +56,11 @@ pub fn check_after(config: &Config, schemas: &dyn Schemas, out: &mut Diagnostics
     let follows = |d: &Diagnostic| names_missing && matches!(d.code, "G0801" | "G0805" | "G0814");
     let found = check(config, schemas);
     out.extend(found.into_iter().filter(|d| !follows(d)));
+}
+
+/// Checks an expression that stands nowhere in the spec, as one of the root module.
+pub fn expression(config: &Config, schemas: &dyn Schemas, expr: &Expr, out: &mut Diagnostics) {
+    names::expression(config, schemas, expr, out);
 }
 
 /// The schema of a block's kind, where the build has it.

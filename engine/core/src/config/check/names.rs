@@ -19,6 +19,10 @@ pub(super) fn check(config: &Config, schemas: &dyn Schemas, out: &mut Diagnostic
     }
 }
 
+pub(super) fn expression(config: &Config, schemas: &dyn Schemas, expr: &Expr, out: &mut Diagnostics) {
+    Names { config, schemas, module: config.root(), out, at: Place::default() }.expr(expr);
+}
+
 /// What may be named where an expression stands.
 #[derive(Clone, Copy, Default)]
 struct Place {

@@ -5,6 +5,8 @@ mod plain;
 mod spacing;
 mod tokens;
 
+pub(super) use tokens::is_open;
+
 /// Formats a text without faults. White space changes, and a few older ways of writing are made plain.
 pub(super) fn format(text: &str) -> String {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -72,8 +72,22 @@ struct Reader<'a> {
     pieces: Vec<Piece<'a>>,
 }
 
+/// Whether a bracket or a heredoc is open at the end of the text. A string ends with its line.
+pub(in crate::format) fn is_open(text: &str) -> bool {
+    let reader = read(text);
+    match reader.modes.last() {
+        Some(Mode::Quote) => false,
+        Some(Mode::Heredoc(..)) => true,
+        Some(Mode::Sequence(_)) | None => reader.pieces.iter().map(Piece::opens).sum::<isize>() > 0,
+    }
+}
+
 /// The tokens of a text without faults.
 pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
+    read(text).pieces
+}
+
+fn read(text: &str) -> Reader<'_> {
     let mut reader = Reader { text, at: 0, modes: Vec::new(), pieces: Vec::new() };
     while reader.at < text.len() {
         let is_read = match reader.modes.last() {
@@ -88,7 +102,7 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
             break;
         }
     }
-    reader.pieces
+    reader
 }
 
 impl<'a> Reader<'a> {
