@@ -75,6 +75,8 @@ pub struct Attribute {
     pub forces_replacement: bool,
     pub changes_with: ChangesWith,
     pub deprecated: Option<Arc<str>>,
+    /// Terraform has no such argument.
+    pub beyond_terraform: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,6 +213,7 @@ impl Attribute {
             forces_replacement: false,
             changes_with: if presence == Presence::Computed { ChangesWith::Never } else { ChangesWith::Any },
             deprecated: None,
+            beyond_terraform: false,
         }
     }
     pub fn required(ty: Type, doc: &str) -> Attribute {

@@ -6,12 +6,13 @@
 use crate::config::{self, Access};
 use crate::errors;
 use crate::mapping::Fields;
+use crate::owners::{self, Collision};
 use crate::schema::Resource;
 use groma_provider::retry::Retry;
 use groma_provider::{CallRecord, Environment, ErrorKind, Minted, Minter, NetworkPolicy, ProviderError};
 use groma_types::{AttrPath, Timestamp, Value};
+use http::Request;
 use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::{Method, Request};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
@@ -67,7 +68,7 @@ impl Target {
         }
     }
 
-    fn requests(&self) -> kube::core::Request {
+    pub(crate) fn requests(&self) -> kube::core::Request {
         kube::core::Request::new(self.resource.path(self.namespace.as_deref()))
     }
 }
@@ -86,13 +87,54 @@ impl Answer {
     }
 }
 
+/// What became of an apply.
+pub(crate) enum Applied {
+    Done {
+        /// There was no such object before.
+        is_new: bool,
+        live: Json,
+    },
+    /// Nothing was changed: others own these fields with other values.
+    Collides(Vec<Collision>),
+}
+
+/// How an object is applied.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner<'a> {
+    /// Whose fields they are to be.
+    pub(crate) manager: &'a str,
+    /// Take fields over that others own.
+    pub(crate) force: bool,
+    /// Ask for the answer alone: nothing is changed.
+    pub(crate) rehearse: bool,
+    /// Where an error's fields are looked up.
+    pub(crate) fields: Option<&'a Fields>,
+}
+
 struct Call<'a> {
     request: Request<Vec<u8>>,
     /// `PATCH deployments.apps`.
     operation: String,
     retry: Retry,
-    /// Where an error's fields are looked up.
     fields: Option<&'a Fields>,
+    mutating: bool,
+    /// A refusal for the sake of other owners is an answer.
+    may_collide: bool,
+}
+
+impl Call<'static> {
+    fn read(request: Request<Vec<u8>>, operation: String) -> Call<'static> {
+        Call { request, operation, retry: Retry::READ, fields: None, mutating: false, may_collide: false }
+    }
+
+    fn change(request: Request<Vec<u8>>, operation: String) -> Call<'static> {
+        let retry = Retry::IDEMPOTENT;
+        Call { request, operation, retry, fields: None, mutating: true, may_collide: false }
+    }
+}
+
+fn is_collision(body: &[u8]) -> bool {
+    serde_json::from_slice(body).is_ok_and(|status| !owners::collisions(&status).is_empty())
 }
 
 fn build<E: std::fmt::Display>(
@@ -132,8 +174,7 @@ impl Client {
     pub(crate) async fn get(&self, target: &Target) -> Result<Option<Json>, ProviderError> {
         let operation = format!("GET {}", target.resource.label());
         let request = build(target.requests().get(&target.name, &GetParams::default()))?;
-        let call = Call { request, operation: operation.clone(), retry: Retry::READ, fields: None };
-        match self.send(call).await {
+        match self.send(Call::read(request, operation.clone())).await {
             Ok(answer) => answer.json(&operation).map(Some),
             // Only the API itself can say that an object is gone: its word is a Status with a reason.
             Err(error) if error.status == Some(404) && error.code.is_some() => Ok(None),
@@ -154,8 +195,7 @@ impl Client {
         let mut items = Vec::new();
         loop {
             let request = build(requests.list(&params))?;
-            let call = Call { request, operation: operation.clone(), retry: Retry::READ, fields: None };
-            let mut page = self.send(call).await?.json(&operation)?;
+            let mut page = self.send(Call::read(request, operation.clone())).await?.json(&operation)?;
             if let Some(Json::Array(more)) = page.get_mut("items").map(Json::take) {
                 items.extend(more);
             }
@@ -166,21 +206,33 @@ impl Client {
         }
     }
 
-    /// Applies an object; the status tells a new object (201) from a changed one (200).
+    /// Applies an object.
     pub(crate) async fn apply(
         &self,
         target: &Target,
         object: &Json,
-        manager: &str,
-        force: bool,
-        fields: Option<&Fields>,
-    ) -> Result<(u16, Json), ProviderError> {
+        manner: Manner<'_>,
+    ) -> Result<Applied, ProviderError> {
         let operation = format!("PATCH {}", target.resource.label());
-        let params = PatchParams { force, ..PatchParams::apply(manager) }.validation_strict();
+        let Manner { manager, force, rehearse, fields } = manner;
+        let params =
+            PatchParams { force, dry_run: rehearse, ..PatchParams::apply(manager) }.validation_strict();
         let request = build(target.requests().patch(&target.name, &params, &Patch::Apply(object)))?;
-        let call = Call { request, operation: operation.clone(), retry: Retry::IDEMPOTENT, fields };
-        let answer = self.send(call).await?;
-        Ok((answer.status, answer.json(&operation)?))
+        let change = Call::change(request, operation.clone());
+        let answer = self.send(Call { fields, mutating: !rehearse, may_collide: true, ..change }).await?;
+        let json = answer.json(&operation)?;
+        Ok(match answer.status {
+            409 => Applied::Collides(owners::collisions(&json)),
+            status => Applied::Done { is_new: status == 201, live: json },
+        })
+    }
+
+    /// Merges a patch into an object, as a change of nobody's fields: for what the API keeps about an object.
+    pub(crate) async fn merge(&self, target: &Target, patch: &Json) -> Result<Json, ProviderError> {
+        let operation = format!("PATCH {}", target.resource.label());
+        let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+        let request = build(target.requests().patch(&target.name, &params, &Patch::Merge(patch)))?;
+        self.send(Call::change(request, operation.clone())).await?.json(&operation)
     }
 
     /// Asks for the deletion of an object with all that it owns; `false` if it is gone, or is another one by now.
@@ -189,8 +241,7 @@ impl Client {
         let mut params = DeleteParams::foreground();
         params.preconditions = uid.map(|uid| Preconditions { uid: Some(uid.into()), resource_version: None });
         let request = build(target.requests().delete(&target.name, &params))?;
-        let call = Call { request, operation, retry: Retry::IDEMPOTENT, fields: None };
-        match self.send(call).await {
+        match self.send(Call::change(request, operation)).await {
             Ok(_) => Ok(true),
             Err(error) if error.status == Some(404) && error.code.is_some() => Ok(false),
             Err(error) if error.status == Some(409) && uid.is_some() => {
@@ -208,7 +259,7 @@ impl Client {
     /// Reads a path that is no object: discovery, logs.
     pub(crate) async fn read_path(&self, path: &str, operation: &str) -> Result<Answer, ProviderError> {
         let request = build(Request::get(path).body(Vec::new()))?;
-        self.send(Call { request, operation: operation.into(), retry: Retry::READ, fields: None }).await
+        self.send(Call::read(request, operation.into())).await
     }
 
     async fn send(&self, call: Call<'_>) -> Result<Answer, ProviderError> {
@@ -256,7 +307,24 @@ impl Client {
     }
 
     async fn attempt(&self, call: &Call<'_>, attempt: u32) -> Result<Answer, ProviderError> {
-        let mut request = call.request.clone().map(Body::from);
+        let request = self.signed(call.request.clone()).await?;
+        let begun = self.env.clock.now();
+        let outcome = self.exchange(request).await;
+        let status = match &outcome {
+            Ok((status, ..)) => *status,
+            Err(_) => 0,
+        };
+        self.tell(&call.operation, begun, status, attempt, call.mutating);
+        let (status, retry_after, body) = outcome?;
+        if status < 400 || (call.may_collide && status == 409 && is_collision(&body)) {
+            return Ok(Answer { status, body });
+        }
+        Err(errors::refusal(status, &body, retry_after, call.fields))
+    }
+
+    /// The request with what each carries: who we are, and for whom.
+    async fn signed(&self, request: Request<Vec<u8>>) -> Result<Request<Body>, ProviderError> {
+        let mut request = request.map(Body::from);
         request
             .headers_mut()
             .insert(USER_AGENT, HeaderValue::from_static(concat!("groma/", env!("CARGO_PKG_VERSION"))));
@@ -268,26 +336,36 @@ impl Client {
             header.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, header);
         }
-        let begun = self.env.clock.now();
-        let outcome = self.exchange(request).await;
-        let status = match &outcome {
-            Ok((status, ..)) => *status,
-            Err(_) => 0,
-        };
+        Ok(request)
+    }
+
+    fn tell(&self, operation: &str, begun: Timestamp, status: u16, attempt: u32, mutating: bool) {
         self.env.calls.call(CallRecord {
             service: "kubernetes".into(),
-            operation: call.operation.as_str().into(),
+            operation: operation.into(),
             millis: u64::try_from(self.env.clock.now().since(begun).as_millis()).unwrap_or(u64::MAX),
             status,
             request_id: None,
             attempt,
-            mutating: call.request.method() != Method::GET,
+            mutating,
         });
-        let (status, retry_after, body) = outcome?;
-        if status < 400 {
-            return Ok(Answer { status, body });
+    }
+
+    /// Opens an answer that goes on; tried once.
+    pub(crate) async fn stream(
+        &self,
+        request: Request<Vec<u8>>,
+        operation: &str,
+    ) -> Result<Body, ProviderError> {
+        let request = self.signed(request).await?;
+        let begun = self.env.clock.now();
+        let answer = self.kube.send(request).await.map_err(|e| errors::no_answer(&e, &self.address))?;
+        let status = answer.status().as_u16();
+        self.tell(operation, begun, status, 1, false);
+        match status {
+            200 => Ok(answer.into_body()),
+            _ => Err(errors::refusal(status, b"", None, None)),
         }
-        Err(errors::refusal(status, &body, retry_after, call.fields))
     }
 
     async fn exchange(

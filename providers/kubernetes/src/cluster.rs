@@ -5,25 +5,33 @@
 //! (somebody else's object is never adopted), then applies; it can be repeated without harm, and the owner mark
 //! says later whose object it is.
 
-use crate::client::{Client, Target, is_terminating, named, owner, private_of, text_at};
+use crate::client::{Client, MANAGER, Target, is_terminating, named, owner, private_of, text_at};
 use crate::mapping::{Fields, OWNER_ANNOTATION};
 use crate::schema::{Kind, Resource};
 use crate::wait::{self, Goal, Progress};
-use crate::{Catalog, manifest, manifests};
+use crate::watch::Sight;
+use crate::write::{Writing, Written, has_other_makers, taken};
+use crate::{Catalog, manifest, manifests, owners};
+use futures::future::{self, Either};
+use futures::{StreamExt, TryStreamExt};
 use groma_provider::{
     Action, Configured, CreateRequest, DeleteRequest, ErrorKind, Found, Identity, Made, Object, OpContext,
-    ProviderError, Read, ReadRequest, RecoverRequest, ResumeRequest, UpdateRequest, World, async_trait,
+    ProviderError, Read, ReadRequest, RecoverRequest, RehearseRequest, ResumeRequest, UpdateRequest, World,
+    async_trait,
 };
 use groma_types::{AttrPath, Resolved, Type, Value};
 use kube::core::params::ListParams;
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// From so many objects of a kind on, one list is cheaper than reading them one by one.
 const LIST_FROM: usize = 5;
+/// Objects that are read at once.
+const READS_MAX: usize = 16;
 const PAUSE_FIRST: Duration = Duration::from_secs(2);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
@@ -32,10 +40,14 @@ pub(crate) struct Cluster {
     pub(crate) catalog: Arc<Catalog>,
     /// Kinds that the API serves, by API version.
     pub(crate) served: Mutex<BTreeMap<String, Vec<Resource>>>,
+    /// Fields that others own are taken over, whatever a resource says.
+    pub(crate) takes_over: bool,
+    /// Namespaces that a rehearsal did not find: whatever is to come into them can't be asked about.
+    pub(crate) absent: Mutex<BTreeSet<String>>,
 }
 
 /// How a kind of the spec maps to the API.
-enum Handled {
+pub(crate) enum Handled {
     Typed(Arc<Kind>),
     Manifest {
         /// It came from a text of many.
@@ -44,7 +56,7 @@ enum Handled {
 }
 
 impl Handled {
-    fn fields(&self) -> Option<&Fields> {
+    pub(crate) fn fields(&self) -> Option<&Fields> {
         match self {
             Handled::Typed(kind) => Some(&kind.fields),
             Handled::Manifest { .. } => None,
@@ -59,6 +71,13 @@ fn bug(text: impl Into<String>) -> ProviderError {
 /// Proves attributes that come from the API; they hold nothing unknown.
 fn resolved(value: Value) -> Result<Resolved, ProviderError> {
     value.resolve().map_err(|u| bug(format!("{} is unknown in an answer", u.path)))
+}
+
+/// What ended a pause.
+#[derive(PartialEq, Eq)]
+enum Woken {
+    Time,
+    Change,
 }
 
 /// A wait with an end.
@@ -78,10 +97,15 @@ impl<'a> Deadline<'a> {
         self.ctx.now().since(self.begun) >= self.limit
     }
 
-    async fn pause(&mut self) -> Result<(), ProviderError> {
-        self.ctx.pause(self.pause).await?;
+    /// Sleeps until it is time to look again, or until the object changes.
+    async fn pause(&mut self, sight: &mut Sight<'_>, live: &Json) -> Result<Woken, ProviderError> {
+        // The pause is asked first: where time is simulated it may be over at once.
+        match future::select(self.ctx.pause(self.pause), pin!(sight.changes(live))).await {
+            Either::Left((slept, _)) => slept?,
+            Either::Right(((), _)) => return Ok(Woken::Change),
+        }
         self.pause = (self.pause * 3 / 2).min(PAUSE_MAX);
-        Ok(())
+        Ok(Woken::Time)
     }
 
     fn timed_out(&self, target: &Target, what: &str) -> ProviderError {
@@ -200,6 +224,8 @@ impl Cluster {
         live: &Json,
         guide: Option<&Value>,
     ) -> Result<Resolved, ProviderError> {
+        let manager = guide.map_or_else(|| MANAGER.into(), |g| manifest::manager(g).0);
+        let live = &*owners::with_our_scale(live, guide.and_then(owners::replicas), &manager);
         let value = match handled {
             Handled::Typed(kind) => {
                 let (namespace, name) =
@@ -253,6 +279,8 @@ impl Cluster {
         mut deadline: Deadline<'_>,
     ) -> Result<Json, ProviderError> {
         let mut reading = first;
+        let mut sight = Sight::of(&self.client, target);
+        let mut woken = Woken::Time;
         loop {
             let live = match reading.take() {
                 Some(live) => live,
@@ -269,7 +297,10 @@ impl Cluster {
             if *goal == Goal::Bound && self.waits_for_consumer(&live).await? {
                 return Ok(live);
             }
-            if let Some(trouble) = self.trouble(goal, target, &live).await {
+            // Pods are asked at intervals, not whenever a count moves.
+            if woken == Woken::Time
+                && let Some(trouble) = self.trouble(goal, target, &live).await
+            {
                 if trouble.hopeless {
                     return Err(failed_rollout(target, &trouble.text));
                 }
@@ -279,7 +310,7 @@ impl Cluster {
             if deadline.is_over() {
                 return Err(self.late(&deadline, target, &what).await);
             }
-            deadline.pause().await?;
+            woken = deadline.pause(&mut sight, &live).await?;
         }
     }
 
@@ -296,13 +327,14 @@ impl Cluster {
         }
         let resource = Resource::new("", "v1", "ServiceAccount", "serviceaccounts", true);
         let account = Target { resource, namespace: Some(target.name.clone()), name: "default".into() };
+        let mut sight = Sight::of(&self.client, &account);
         while self.client.get(&account).await?.is_none() {
             let what = "the default service account";
             deadline.ctx.waiting(what);
             if deadline.is_over() {
                 return Err(deadline.timed_out(target, what));
             }
-            deadline.pause().await?;
+            deadline.pause(&mut sight, &Json::Null).await?;
         }
         Ok(())
     }
@@ -355,6 +387,7 @@ impl Cluster {
         uid: &str,
         mut deadline: Deadline<'_>,
     ) -> Result<(), ProviderError> {
+        let mut sight = Sight::of(&self.client, target);
         loop {
             let Some(live) = self.client.get(target).await? else { return Ok(()) };
             if !uid.is_empty() && text_at(&live, "/metadata/uid") != uid {
@@ -367,7 +400,7 @@ impl Cluster {
                     "a finalizer is taken off by the controller that set it: see whether that still runs; groma never takes one off",
                 ));
             }
-            deadline.pause().await?;
+            deadline.pause(&mut sight, &live).await?;
         }
     }
 
@@ -378,6 +411,7 @@ impl Cluster {
         identity: &Identity,
         deadline: &mut Deadline<'_>,
     ) -> Result<(), ProviderError> {
+        let mut sight = Sight::of(&self.client, target);
         loop {
             let Some(live) = self.client.get(target).await? else { return Ok(()) };
             if is_terminating(&live) {
@@ -385,7 +419,7 @@ impl Cluster {
                 if deadline.is_over() {
                     return Err(deadline.timed_out(target, "the end of the old object"));
                 }
-                deadline.pause().await?;
+                deadline.pause(&mut sight, &live).await?;
                 continue;
             }
             let ours = identity.owner_mark.as_deref().is_some_and(|mark| owner(&live) == Some(mark));
@@ -426,6 +460,11 @@ fn same_but_version(read: &Value, prior: &Value) -> bool {
     still(read).is_some_and(|read| Some(read) == still(prior))
 }
 
+/// Namespace and name of a live object.
+fn place(object: &Json) -> (String, String) {
+    (text_at(object, "/metadata/namespace").into(), text_at(object, "/metadata/name").into())
+}
+
 fn is_account_token(attributes: &Value) -> bool {
     attributes.str_attr("type") == Some("kubernetes.io/service-account-token")
 }
@@ -446,19 +485,6 @@ fn failed_rollout(target: &Target, why: &str) -> ProviderError {
         .help("the object is stored as asked; mend the cause and apply again")
 }
 
-fn taken(target: &Target, live: &Json) -> ProviderError {
-    let entries = live.pointer("/metadata/managedFields").and_then(Json::as_array).into_iter().flatten();
-    let mut managers: Vec<&str> = entries.map(|e| text_at(e, "/manager")).filter(|m| !m.is_empty()).collect();
-    managers.dedup();
-    let by =
-        if managers.is_empty() { String::new() } else { format!(" (written by {})", managers.join(", ")) };
-    let id =
-        target.namespace.as_ref().map_or_else(|| target.name.clone(), |ns| format!("{ns}/{}", target.name));
-    let mut error = ProviderError::new(ErrorKind::Conflict, format!("{} exists already{by}", target.label()));
-    error.code = Some("AlreadyExists".into());
-    error.help(format!("to take it over, write an `import` block with id \"{id}\"; else choose another name"))
-}
-
 /// Draws the end of a generated name from the operation's token, so that a repeat draws the same.
 fn drawn_name(attributes: &Value, identity: &Identity) -> Option<String> {
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -475,14 +501,6 @@ fn drawn_name(attributes: &Value, identity: &Identity) -> Option<String> {
         hash /= LETTERS.len() as u64;
     }
     Some(name)
-}
-
-/// Whether managers beside us wrote the object: somebody made it in the moment between our look and our apply.
-fn has_other_makers(live: &Json, manager: &str) -> bool {
-    let entries = live.pointer("/metadata/managedFields").and_then(Json::as_array).into_iter().flatten();
-    entries
-        .filter(|e| text_at(e, "/subresource").is_empty())
-        .any(|e| text_at(e, "/manager") != manager && !text_at(e, "/manager").starts_with("kube-"))
 }
 
 #[async_trait]
@@ -518,34 +536,23 @@ impl Configured for Cluster {
         kind: &str,
         requests: &[ReadRequest],
     ) -> Result<Option<Vec<Read>>, ProviderError> {
-        let handled = self.handled(kind)?;
-        let Handled::Typed(typed) = &handled else { return Ok(None) };
         if requests.len() < LIST_FROM {
             return Ok(None);
         }
-        let first = named(&requests[0].prior).0;
-        let one = requests.iter().all(|r| named(&r.prior).0 == first);
-        let namespace = first.filter(|_| one && typed.resource.namespaced);
-        let listed = match self.client.list(&typed.resource, namespace, ListParams::default()).await {
-            Ok(listed) => listed,
-            // Who may read objects may not always list them.
-            Err(error) if error.kind == ErrorKind::Denied => return Ok(None),
-            Err(error) => return Err(error),
+        let handled = self.handled(kind)?;
+        let listed = self.listed(&handled, requests).await?;
+        let read = |(request, live): (&ReadRequest, Option<Json>)| {
+            let (handled, request) = (&handled, request.clone());
+            async move {
+                match live {
+                    Some(live) => self.read_as(handled, &request, Some(&live)),
+                    // It is gone only when it is asked for by its name.
+                    None => self.read(kind, request).await,
+                }
+            }
         };
-        let place = |o: &Json| {
-            (text_at(o, "/metadata/namespace").to_string(), text_at(o, "/metadata/name").to_string())
-        };
-        let by_name: BTreeMap<(String, String), &Json> = listed.iter().map(|o| (place(o), o)).collect();
-        let mut reads = Vec::with_capacity(requests.len());
-        for request in requests {
-            let target = self.target(&handled, &request.prior, None).await?;
-            let key = (target.namespace.clone().unwrap_or_default(), target.name.clone());
-            reads.push(match by_name.get(&key) {
-                Some(live) => self.read_as(&handled, request, Some(live))?,
-                None => self.read(kind, request.clone()).await?,
-            });
-        }
-        Ok(Some(reads))
+        let reads = futures::stream::iter(requests.iter().zip(listed)).map(read).buffered(READS_MAX);
+        reads.try_collect().await.map(Some)
     }
 
     async fn read_data(&self, kind: &str, config: Resolved) -> Result<Option<Value>, ProviderError> {
@@ -555,6 +562,21 @@ impl Configured for Cluster {
         let target = self.target(&handled, &config, None).await?;
         let Some(live) = self.client.get(&target).await? else { return Ok(None) };
         Ok(Some(self.attributes(&handled, &live, None)?.into_value()))
+    }
+
+    async fn rehearse(&self, kind: &str, request: RehearseRequest) -> Result<(), ProviderError> {
+        let handled = self.handled(kind)?;
+        let (prior, private) = request.prior.as_ref().map(|(value, private)| (&**value, private)).unzip();
+        // A name that is drawn collides with nothing.
+        let target = self.target(&handled, prior.unwrap_or(&request.planned), None).await?;
+        let mark = request.owner_mark.as_deref();
+        let mut body = self.desired(&handled, &target, &request.planned, &request.config, mark);
+        if let Some(uid) = private.and_then(|p| p["uid"].as_str()) {
+            body["metadata"]["uid"] = uid.into();
+        }
+        let planned = &*request.planned;
+        let writing = Writing { handled: &handled, target: &target, body, planned, prior };
+        self.rehearse_write(&writing).await
     }
 
     async fn create(
@@ -572,9 +594,10 @@ impl Configured for Cluster {
         }
         let mark = request.identity.owner_mark.as_deref();
         let body = self.desired(&handled, &target, &request.planned, &request.config, mark);
-        let (manager, force) = manifest::manager(&request.planned);
-        let (status, live) = self.client.apply(&target, &body, &manager, force, handled.fields()).await?;
-        if status != 201 && has_other_makers(&live, &manager) {
+        let planned = &*request.planned;
+        let writing = Writing { handled: &handled, target: &target, body, planned, prior: None };
+        let Written { is_new, live } = self.write(writing).await?;
+        if !is_new && has_other_makers(&live, &manifest::manager(planned).0) {
             return Err(taken(&target, &live));
         }
         let attributes = self.attributes(&handled, &live, Some(&request.planned))?;
@@ -600,8 +623,9 @@ impl Configured for Cluster {
         if let Some(uid) = request.private["uid"].as_str() {
             body["metadata"]["uid"] = uid.into();
         }
-        let (manager, force) = manifest::manager(&request.planned);
-        let (_, live) = self.client.apply(&target, &body, &manager, force, handled.fields()).await?;
+        let (planned, prior) = (&*request.planned, Some(&*request.prior));
+        let writing = Writing { handled: &handled, target: &target, body, planned, prior };
+        let live = self.write(writing).await?.live;
         let attributes = self.attributes(&handled, &live, Some(&request.planned))?;
         ctx.made(Made { attributes, private: private_of(&live), operation: None }).await;
         let goal = self.goal(&handled, &request.planned);
@@ -705,8 +729,51 @@ fn import_target(kind: &Kind, id: &str) -> Result<Target, ProviderError> {
 }
 
 impl Cluster {
-    pub(crate) fn new(client: Client, catalog: Arc<Catalog>) -> Cluster {
-        Cluster { client, catalog, served: Mutex::new(BTreeMap::new()) }
+    pub(crate) fn new(client: Client, catalog: Arc<Catalog>, takes_over: bool) -> Cluster {
+        Cluster { client, catalog, served: Mutex::default(), takes_over, absent: Mutex::default() }
+    }
+
+    /// The objects of many requests, as far as lists have them: one list for each kind of which there are many.
+    async fn listed(
+        &self,
+        handled: &Handled,
+        requests: &[ReadRequest],
+    ) -> Result<Vec<Option<Json>>, ProviderError> {
+        let mut groups: BTreeMap<(String, String), Vec<(usize, Target)>> = BTreeMap::new();
+        for (at, request) in requests.iter().enumerate() {
+            match self.target(handled, &request.prior, None).await {
+                Ok(target) => {
+                    let key = (target.resource.api_version(), target.resource.kind.clone());
+                    groups.entry(key).or_default().push((at, target));
+                }
+                // The read by name says what is wrong.
+                Err(error) if error.status.is_none() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut found = vec![None; requests.len()];
+        for group in groups.values().filter(|g| g.len() >= LIST_FROM) {
+            let (resource, namespace) = (&group[0].1.resource, group[0].1.namespace.as_deref());
+            let is_one = group.iter().all(|(_, t)| t.namespace.as_deref() == namespace);
+            let listed =
+                self.client.list(resource, namespace.filter(|_| is_one), ListParams::default()).await;
+            let mut by_name: BTreeMap<(String, String), Json> = match listed {
+                Ok(listed) => listed.into_iter().map(|o| (place(&o), o)).collect(),
+                // Who may read objects may not always list them.
+                Err(error) if error.kind == ErrorKind::Denied => continue,
+                Err(error) => return Err(error),
+            };
+            for (at, target) in group {
+                let key = (target.namespace.clone().unwrap_or_default(), target.name.clone());
+                found[*at] = by_name.remove(&key).map(|mut object| {
+                    // The items of a list do not say what they are: the list does.
+                    object["apiVersion"] = resource.api_version().into();
+                    object["kind"] = resource.kind.as_str().into();
+                    object
+                });
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -249,7 +249,9 @@ async fn an_update_is_bound_to_the_object_and_names_conflicts() {
     let conflict = json!({"kind": "Status", "reason": "Conflict", "code": 409, "message": "Apply failed with 1 conflict:",
         "details": {"causes": [{"reason": "FieldManagerConflict", "field": ".data.a",
             "message": "conflict with \"kubectl-edit\" using v1"}]}});
-    let w = world(vec![(APPLY, 409, conflict)]).await;
+    let mut live = live_config_map("mark");
+    live["data"]["a"] = "edited".into();
+    let w = world(vec![(APPLY, 409, conflict), (MAPS, 200, live)]).await;
     let planned = config_map();
     let request = UpdateRequest {
         prior: planned.clone(),
@@ -263,7 +265,8 @@ async fn an_update_is_bound_to_the_object_and_names_conflicts() {
     let error = w.provider.update("kubernetes_config_map", request, &w.ctx).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Conflict);
     assert_eq!(error.path.clone().unwrap().to_string(), "data");
-    assert!(error.message.contains("kubectl-edit"), "{error}");
+    assert!(error.message.contains(".data.a: \"kubectl-edit\" has \"edited\", this sets \"1\""), "{error}");
+    assert!(error.help.unwrap().contains("force_conflicts"));
     assert_eq!(w.api.body("PATCH")["metadata"]["uid"], "u1");
     assert_eq!(w.api.body("PATCH")["metadata"]["annotations"][OWNER_ANNOTATION], "mark");
 }

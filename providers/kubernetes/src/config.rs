@@ -19,12 +19,15 @@ pub(crate) fn block() -> Block {
         .attr("args", Attribute::optional(Type::list(Type::String), "Arguments of the command."))
         .attr("command", Attribute::required(Type::String, "Command to run."))
         .attr("env", Attribute::optional(Type::map(Type::String), "Environment of the command."));
+    let force = "Take fields over that other field managers own, instead of stopping at them.";
+    let force = Attribute { beyond_terraform: true, ..Attribute::optional(Type::Bool, force) };
     Block::new("Access to a Kubernetes cluster. Nothing is taken from the surroundings: what is not written is not used.")
         .attr("client_certificate", text("Client certificate in PEM."))
         .attr("client_key", text("Key of the client certificate in PEM.").sensitive())
         .attr("cluster_ca_certificate", text("Certificates in PEM that the cluster's is checked against."))
         .attr("config_context", text("Context of the kubeconfig file."))
         .attr("config_path", text("Path of a kubeconfig file."))
+        .attr("force_conflicts", force)
         .attr("host", text("Address of the API, such as `https://1.2.3.4:6443`."))
         .attr("ignore_annotations", Attribute::optional(Type::list(Type::String), "Accepted and not needed: only annotations that the spec sets are compared."))
         .attr("ignore_labels", Attribute::optional(Type::list(Type::String), "Accepted and not needed: only labels that the spec sets are compared."))

@@ -22,15 +22,41 @@ pub(crate) fn refusal(
     let reason = text("reason").map(Into::into);
     let message = text("message").map_or_else(|| plain(status, body), Into::into);
     let causes = parsed["details"]["causes"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut error = ProviderError::new(kind_of(status, &message), with_causes(message, causes));
+    let why = Why::of(status, &message, causes);
+    let mut error = ProviderError::new(kind_of(status, why), with_causes(message, causes));
     error.code = reason;
     error.status = Some(status);
     let seconds = parsed["details"]["retryAfterSeconds"].as_u64().filter(|&s| s > 0);
     error.retry_after = retry_after.or(seconds.map(Duration::from_secs));
     error.path = fields.and_then(|f| causes.iter().find_map(|c| f.place(c["field"].as_str()?)));
-    match help(status, causes) {
+    match help(status, why) {
         Some(help) => error.help(help),
         None => error,
+    }
+}
+
+/// What an answer means beyond its status: 403 stands for many things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// A quota of the namespace is used up.
+    Quota,
+    /// The namespace is being deleted.
+    Leaving,
+    /// A webhook or a policy of the cluster objects.
+    Admission,
+    Other,
+}
+
+impl Why {
+    fn of(status: u16, message: &str, causes: &[Json]) -> Why {
+        let forbidden = status == 403;
+        let is_policy = message.contains("violates PodSecurity") || message.contains("denied request: ");
+        match () {
+            () if forbidden && message.contains("exceeded quota") => Why::Quota,
+            () if forbidden && causes.iter().any(|c| c["reason"] == "NamespaceTerminating") => Why::Leaving,
+            () if message.contains("denied the request") || is_policy => Why::Admission,
+            () => Why::Other,
+        }
     }
 }
 
@@ -41,15 +67,17 @@ fn plain(status: u16, body: &[u8]) -> String {
     if text.is_empty() { format!("HTTP status {status}") } else { format!("HTTP status {status}: {text}") }
 }
 
-fn kind_of(status: u16, message: &str) -> ErrorKind {
-    match status {
-        403 if message.contains("exceeded quota") => ErrorKind::Quota,
-        401 | 403 => ErrorKind::Denied,
-        404 | 410 => ErrorKind::NotFound,
-        409 => ErrorKind::Conflict,
-        429 => ErrorKind::Throttled,
-        500.. => ErrorKind::Unavailable,
-        _ => ErrorKind::Invalid,
+fn kind_of(status: u16, why: Why) -> ErrorKind {
+    match (why, status) {
+        (Why::Quota, _) => ErrorKind::Quota,
+        (Why::Leaving, _) => ErrorKind::Conflict,
+        (Why::Admission, _) => ErrorKind::Invalid,
+        (Why::Other, 401 | 403) => ErrorKind::Denied,
+        (Why::Other, 404 | 410) => ErrorKind::NotFound,
+        (Why::Other, 409) => ErrorKind::Conflict,
+        (Why::Other, 429) => ErrorKind::Throttled,
+        (Why::Other, 500..) => ErrorKind::Unavailable,
+        (Why::Other, _) => ErrorKind::Invalid,
     }
 }
 
@@ -65,19 +93,24 @@ fn with_causes(mut message: String, causes: &[Json]) -> String {
     message
 }
 
-fn help(status: u16, causes: &[Json]) -> Option<&'static str> {
-    let owned = causes.iter().any(|c| c["reason"] == "FieldManagerConflict");
-    match status {
-        409 if owned => Some(
-            "another tool owns these fields: give them up there, or leave them out here (`ignore_changes` keeps their values)",
+fn help(status: u16, why: Why) -> Option<&'static str> {
+    match (why, status) {
+        (Why::Quota, _) => Some(
+            "a ResourceQuota of the namespace is used up: raise it, or free what is not needed; `kubectl describe quota` tells its use",
         ),
-        401 => Some(
+        (Why::Leaving, _) => Some(
+            "the namespace is being deleted: wait for its end and apply again; what holds it stands in its status and in the finalizers of its objects",
+        ),
+        (Why::Admission, _) => Some(
+            "a webhook or policy of the cluster objects, not its access rules: change what it names, or ask who runs it",
+        ),
+        (Why::Other, 401) => Some(
             "the cluster does not know these credentials: check the token and the cluster's access entries",
         ),
-        403 => Some(
+        (Why::Other, 403) => Some(
             "the cluster knows these credentials but they may not do this: check roles and their bindings",
         ),
-        _ => None,
+        (Why::Other, _) => None,
     }
 }
 

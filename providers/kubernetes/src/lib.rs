@@ -14,11 +14,14 @@ mod errors;
 mod manifest;
 mod manifests;
 mod mapping;
+mod owners;
 mod plan;
 mod quantity;
 mod schema;
 mod validate;
 mod wait;
+mod watch;
+mod write;
 
 use client::Client;
 use cluster::Cluster;
@@ -177,7 +180,8 @@ impl Provider for KubernetesProvider {
         let (args, allow) = (&request.config, self.settings.allow_exec);
         let access = config::access(args, minter.is_some(), allow, &request.env).await?;
         let client = Client::new(&access, minter, request.env, request.fresh_host)?;
-        Ok(Arc::new(Cluster::new(client, self.catalog.clone())))
+        let takes_over = args.get("force_conflicts").and_then(Value::as_bool).unwrap_or(false);
+        Ok(Arc::new(Cluster::new(client, self.catalog.clone(), takes_over)))
     }
 }
 

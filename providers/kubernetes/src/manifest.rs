@@ -2,7 +2,7 @@
 
 use crate::client::MANAGER;
 use crate::mapping::{Field, Fields, OWNER_ANNOTATION, boolean, many, one, text, text_map};
-use crate::quantity::same_quantity;
+use crate::quantity::same_amount;
 use crate::wait::Goal;
 use groma_provider::{ErrorKind, PlanInput, PlanOutput, ProviderError};
 use groma_types::json::{from_json, to_json};
@@ -50,7 +50,7 @@ pub(crate) fn schema(settings: &Fields) -> KindSchema {
         .attr("manifest", Attribute::required(Type::Dynamic, "The object, as the API has it."))
         .attr(
             "object",
-            Attribute::optional_computed(Type::Dynamic, "The object as the API answers.").changes_with_any(),
+            Attribute::computed(Type::Dynamic, "The object as the API answers.").changes_with_any(),
         );
     let key =
         ["manifest.apiVersion", "manifest.kind", "manifest.metadata.namespace", "manifest.metadata.name"];
@@ -175,22 +175,38 @@ fn as_written(live: &Json) -> Json {
     object
 }
 
+/// Parts of an object whose texts are the user's own: two that mean the same amount are still two.
+const VERBATIM: &[&str] = &["metadata", "data", "stringData", "binaryData"];
+
 /// The live values of what the manifest says: equal ones in the manifest's words, fields beside it left out.
 fn projected(written: &Value, live: &Json) -> Value {
+    let mut value = written.clone();
+    for (key, ours) in written.as_map().into_iter().flatten() {
+        // Secrets take `stringData` and never give it back; the status is not the user's.
+        if !matches!(&**key, "stringData" | "status") {
+            let same = if VERBATIM.contains(&&**key) { str::eq } else { same_amount };
+            let theirs = live.get(&**key).unwrap_or(&Json::Null);
+            value = value.with_attr(key, projected_part(ours, theirs, same));
+        }
+    }
+    value
+}
+
+/// Whether two texts mean the same.
+type Same = fn(&str, &str) -> bool;
+
+fn projected_part(written: &Value, live: &Json, same: Same) -> Value {
     match (written.kind(), live) {
         (ValueKind::Object(_) | ValueKind::Map(..), Json::Object(theirs)) => {
             let mut value = written.clone();
             for (key, ours) in written.as_map().into_iter().flatten() {
-                // Secrets take `stringData` and never give it back; the status is not the user's.
-                if !matches!(&**key, "stringData" | "status") {
-                    let theirs = theirs.get(&**key).unwrap_or(&Json::Null);
-                    value = value.with_attr(key, projected(ours, theirs));
-                }
+                let theirs = theirs.get(&**key).unwrap_or(&Json::Null);
+                value = value.with_attr(key, projected_part(ours, theirs, same));
             }
             value
         }
-        (_, Json::Array(theirs)) if written.as_seq().is_some() => projected_items(written, theirs),
-        (ValueKind::String(ours), Json::String(theirs)) if same_quantity(ours, theirs) => written.clone(),
+        (_, Json::Array(theirs)) if written.as_seq().is_some() => projected_items(written, theirs, same),
+        (ValueKind::String(ours), Json::String(theirs)) if same(ours, theirs) => written.clone(),
         (_, Json::Null) if says_nothing(written) => written.clone(),
         (_, Json::Null) => Value::NULL,
         _ if same_scalar(written, live) => written.clone(),
@@ -198,7 +214,7 @@ fn projected(written: &Value, live: &Json) -> Value {
     }
 }
 
-fn projected_items(written: &Value, theirs: &[Json]) -> Value {
+fn projected_items(written: &Value, theirs: &[Json], same: Same) -> Value {
     let ours = written.as_seq().unwrap_or_default();
     let named = |v: &Value| v.str_attr("name").map(String::from);
     let by_name = !ours.is_empty() && ours.iter().all(|v| named(v).is_some());
@@ -209,8 +225,8 @@ fn projected_items(written: &Value, theirs: &[Json]) -> Value {
     if !by_name && ours.len() != theirs.len() {
         return Value::tuple(theirs.iter().map(from_json).collect());
     }
-    let items = ours.iter().enumerate().map(|(i, v)| projected(v, found(i, v).unwrap_or(&Json::Null)));
-    let items: Vec<Value> = items.collect();
+    let item = |(i, v)| projected_part(v, found(i, v).unwrap_or(&Json::Null), same);
+    let items: Vec<Value> = ours.iter().enumerate().map(item).collect();
     if items.as_slice() == ours { written.clone() } else { Value::tuple(items) }
 }
 

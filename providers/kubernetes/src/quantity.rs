@@ -1,4 +1,4 @@
-//! Quantities of Kubernetes (`500m`, `1Gi`, `1e3`), compared by value.
+//! Quantities of Kubernetes (`500m`, `1Gi`, `1e3`) and durations (`90s`, `1h30m0s`), compared by value.
 
 use groma_types::Number;
 
@@ -47,6 +47,36 @@ pub(crate) fn same_quantity(a: &str, b: &str) -> bool {
     a == b || matches!((nanos(a), nanos(b)), (Some(a), Some(b)) if a == b)
 }
 
+/// Units of a duration, the longer ones first where one begins another, and their nanoseconds.
+const UNITS: &[(&str, &str)] = &[
+    ("ns", "1"),
+    ("us", "1e3"),
+    ("µs", "1e3"),
+    ("ms", "1e6"),
+    ("s", "1e9"),
+    ("m", "6e10"),
+    ("h", "3600000000000"),
+];
+
+/// The nanoseconds of a duration; `None` if the text is none.
+fn duration(text: &str) -> Option<Number> {
+    let mut rest = text;
+    let mut sum = Number::parse("0").ok()?;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let count = Number::parse(&rest[..end]).ok()?;
+        let (unit, scale) = UNITS.iter().find(|(unit, _)| rest[end..].starts_with(unit))?;
+        sum = sum.add(&count.mul(&Number::parse(scale).ok()?));
+        rest = &rest[end + unit.len()..];
+    }
+    (!text.is_empty()).then_some(sum)
+}
+
+/// Whether two texts mean the same quantity or the same duration.
+pub(crate) fn same_amount(a: &str, b: &str) -> bool {
+    same_quantity(a, b) || matches!((duration(a), duration(b)), (Some(a), Some(b)) if a == b)
+}
+
 /// Whether the first quantity is less than the second; false where one is none.
 pub(crate) fn is_less(a: &str, b: &str) -> bool {
     matches!((nanos(a), nanos(b)), (Some(a), Some(b)) if a < b)
@@ -81,6 +111,22 @@ mod tests {
             ("0", "0Mi", true),
         ] {
             assert_eq!(same_quantity(a, b), same, "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn durations_compare_by_value() {
+        for (a, b, same) in [
+            ("90m", "1h30m0s", true),
+            ("2160h", "2160h0m0s", true),
+            ("1.5s", "1500ms", true),
+            ("1m", "60s", true),
+            ("1m", "1ms", false),
+            ("1h", "1", false),
+            ("h", "1h", false),
+            ("", "0s", false),
+        ] {
+            assert_eq!(same_amount(a, b), same, "{a} and {b}");
         }
     }
 

@@ -20,5 +20,6 @@ pub use error::{ErrorKind, Interrupted, ProviderError};
 pub use provider::{Configured, OpContext, Provider};
 pub use request::{
     Action, Configure, CreateRequest, DeleteRequest, Found, Identity, Made, Minted, Minter, Object, Part,
-    PlanInput, PlanOutput, Problem, Read, ReadRequest, RecoverRequest, ResumeRequest, UpdateRequest, World,
+    PlanInput, PlanOutput, Problem, Read, ReadRequest, RecoverRequest, RehearseRequest, ResumeRequest,
+    UpdateRequest, World,
 };

@@ -3,7 +3,7 @@
 use crate::error::{Interrupted, ProviderError};
 use crate::request::{
     Configure, CreateRequest, DeleteRequest, Found, Made, Minted, Object, Part, PlanInput, PlanOutput,
-    Problem, Read, ReadRequest, RecoverRequest, ResumeRequest, UpdateRequest, World,
+    Problem, Read, ReadRequest, RecoverRequest, RehearseRequest, ResumeRequest, UpdateRequest, World,
 };
 use async_trait::async_trait;
 use groma_types::schema::ProviderSchema;
@@ -97,6 +97,15 @@ pub trait Configured: Send + Sync {
     async fn mint(&self, kind: &str, args: Resolved) -> Result<Minted, ProviderError> {
         let _ = args;
         Err(ProviderError::new(crate::ErrorKind::Bug, format!("{kind} is not a minter")))
+    }
+
+    /// Asks the API, where it can be asked, whether it would take a change. Changes nothing.
+    ///
+    /// # Errors
+    /// What the API would say to the change now; also why it could not be asked.
+    async fn rehearse(&self, kind: &str, request: RehearseRequest) -> Result<(), ProviderError> {
+        let _ = (kind, request);
+        Ok(())
     }
 
     async fn create(

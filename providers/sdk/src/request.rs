@@ -140,6 +140,16 @@ pub struct UpdateRequest {
     pub timeouts: Timeouts,
 }
 
+/// A change that is only asked about.
+pub struct RehearseRequest {
+    /// The object as it is and its private data; `None` for a create.
+    pub prior: Option<(Resolved, Json)>,
+    /// The planned attributes; computed ones that are not known are null.
+    pub planned: Resolved,
+    pub config: Resolved,
+    pub owner_mark: Option<String>,
+}
+
 pub struct DeleteRequest {
     pub prior: Resolved,
     pub private: Json,

@@ -3,6 +3,7 @@
 //! Keys `x-…` are let through: they mean nothing, and a stack that is written out in Terraform's syntax has none.
 
 use super::check::{Schemas, kind_schema};
+use super::targets::provider_name;
 use super::{
     Config, Expansion, IgnoreChanges, Module, ModuleCall, ProviderBlock, ProviderRef, ResourceBlock,
 };
@@ -43,7 +44,7 @@ impl Strict<'_> {
         for span in module.settings.iter().map(|s| s.span) {
             self.refuse("groma block", span);
         }
-        module.providers.iter().for_each(|p| self.provider(p));
+        module.providers.iter().for_each(|p| self.provider(module, p));
         module.resources.values().for_each(|r| self.resource(module, r));
         module.calls.values().for_each(|c| self.call(c));
         module.outputs.values().for_each(|o| self.references(&o.depends_on));
@@ -62,11 +63,18 @@ impl Strict<'_> {
         }
     }
 
-    fn provider(&mut self, block: &ProviderBlock) {
+    fn provider(&mut self, module: &Module, block: &ProviderBlock) {
         self.refuse_any("for_each of a provider", block.for_each.as_ref());
         self.refuse_any("lifecycle.expect", block.expect.as_ref());
         if let Some(reference) = &block.hosted_by {
             self.refuse("lifecycle.hosted_by", reference.span);
+        }
+        let known = self.schemas.provider(&provider_name(self.config, &module.path, &block.name));
+        let attrs = known.into_iter().flat_map(|schema| &schema.config.attrs);
+        for name in attrs.filter(|(_, a)| a.beyond_terraform).map(|(name, _)| name) {
+            if let Some((key, _)) = block.body.node.get(name) {
+                self.refuse(&format!("argument {name:?} of this provider"), key.span);
+            }
         }
     }
 

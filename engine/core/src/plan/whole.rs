@@ -14,7 +14,9 @@ use crate::scope::Evaluator;
 use crate::state::{Object, ObjectId, Record, State, Status};
 use crate::values::Values;
 use groma_provider::ErrorKind;
-use groma_types::{Address, Diagnostic, Diagnostics, InstanceAddr, Mode, Value};
+use groma_types::path::Step;
+use groma_types::schema::{self, ChangesWith, Presence};
+use groma_types::{Address, AttrPath, Diagnostic, Diagnostics, InstanceAddr, Mode, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -85,6 +87,9 @@ pub async fn plan(
     planner.rules();
     planner.plan_farewells();
     planner.checks();
+    if options.refresh == RefreshMode::All && !planner.diagnostics.has_errors() {
+        planner.rehearse().await;
+    }
     planner.tell_commands();
     planner.outputs(&mut plan, options);
     planner.finish_plan(&mut plan);
@@ -129,6 +134,7 @@ pub fn new_planner(
         refreshed: BTreeMap::new(),
         providers: BTreeMap::new(),
         changes: BTreeMap::new(),
+        written: BTreeMap::new(),
         expansions: BTreeMap::new(),
         reads: BTreeMap::new(),
         data_found: BTreeMap::new(),
@@ -307,8 +313,13 @@ impl Planner {
             let Some(object) = self.state.objects.get(&id).cloned() else { continue };
             match refreshed {
                 Refreshed::Present(seen) => {
+                    let kind =
+                        self.schema_of(Mode::Managed, &object.address.resource.kind, &object.provider.name);
+                    let is_drift = |path: &AttrPath| {
+                        kind.as_ref().is_none_or(|(_, k)| !moves(&k.block, path, &object.attributes))
+                    };
                     let changed = decide::differences(&object.attributes, seen.attributes.value());
-                    if !changed.is_empty() && object.status == Status::Ready {
+                    if changed.iter().any(is_drift) && object.status == Status::Ready {
                         let after = Some(self.marked(&object, seen.attributes.value()));
                         plan.drift.push(Drift { address: object.address, before: object.attributes, after });
                     }
@@ -336,6 +347,26 @@ impl Planner {
         self.schema_of(Mode::Managed, &object.address.resource.kind, &object.provider.name)
             .map_or(value.clone(), |(_, s)| crate::values::apply_schema_marks(value, &s.block))
     }
+}
+
+/// Whether a place moves without anybody's hand: a computed value that any update may change, or a block that the API
+/// fills in where nothing was.
+fn moves(block: &schema::Block, path: &AttrPath, before: &Value) -> bool {
+    let (mut block, mut before) = (block, Some(before));
+    for step in &path.0 {
+        before = before.and_then(|v| v.lookup(&AttrPath(vec![step.clone()])));
+        let Step::Attr(name) = step else { continue };
+        if let Some(attr) = block.attrs.get(name) {
+            return attr.presence == Presence::Computed && attr.changes_with == ChangesWith::Any;
+        }
+        let Some(nested) = block.blocks.get(name) else { return false };
+        let is_bare = before.is_none_or(|v| v.is_null() || v.as_seq().is_some_and(<[Value]>::is_empty));
+        if nested.computed && is_bare {
+            return true;
+        }
+        block = &nested.block;
+    }
+    false
 }
 
 /// Whether a pattern names a block: its address without keys; `*` stands for any text.

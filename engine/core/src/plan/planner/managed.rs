@@ -78,7 +78,7 @@ impl Planner {
         }
         let decided =
             self.decide_instance(address, block, resource, place, &provider_addr, &provider_state, false);
-        let Some((mut change, _)) = decided else { return unknown() };
+        let Some((mut change, config)) = decided else { return unknown() };
         if let Importing::Deferred(causes) = importing {
             // What it is like, and whether it must be changed, is known when it is read.
             change.action = ChangeAction::NoOp;
@@ -87,6 +87,9 @@ impl Planner {
         let value = change.planned.clone().unwrap_or_else(unknown);
         // Reported where it fails; the change itself is not lost by it.
         let _ = self.postconditions(address, &value);
+        if change.action != ChangeAction::NoOp {
+            self.written.insert(address.clone(), config);
+        }
         self.changes.insert((address.clone(), None), change);
         value
     }

@@ -12,6 +12,7 @@ mod managed;
 mod parts;
 mod providers;
 mod provision;
+mod rehearsal;
 
 pub use data::read_data;
 pub(crate) use imports::Importing;
@@ -83,6 +84,8 @@ pub struct Planner {
     pub refreshed: BTreeMap<ObjectId, Refreshed>,
     pub providers: BTreeMap<ProviderAddr, ProviderState>,
     pub changes: BTreeMap<ChangeKey, Change>,
+    /// The evaluated configurations of changes, until the APIs have been asked about them.
+    pub written: BTreeMap<InstanceAddr, Value>,
     pub expansions: BTreeMap<ResourceAddr, DeferredExpansion>,
     pub reads: BTreeMap<InstanceAddr, DeferredRead>,
     /// What data sources gave in this run, or in the run that saved the plan.

@@ -20,7 +20,7 @@ use groma_types::{Address, Diagnostic, Diagnostics, InstanceAddr, SourceId, Valu
 use std::sync::Arc;
 
 impl Planner {
-    fn block_at(&self, address: &InstanceAddr) -> Option<ResourceBlock> {
+    pub(super) fn block_at(&self, address: &InstanceAddr) -> Option<ResourceBlock> {
         let block = block_of(&address.resource);
         self.eval.config.modules.get(&block.0)?.resources.get(&block.1).cloned()
     }
