@@ -11,6 +11,8 @@ mod fmt;
 mod imports;
 mod interrupts;
 mod kit;
+#[cfg(feature = "kubernetes")]
+mod kube_api;
 mod kube_kinds;
 mod module_from_git;
 mod modules;

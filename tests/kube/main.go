@@ -1,8 +1,8 @@
 // Command kube is the Kubernetes of the tests: one process with etcd, the real API server, controllers and scheduler, and a
 // stand-in for what no laptop has, a node's kubelet and a cloud's load balancers.
 //
-// It writes all that it keeps below one folder, listens on loopback alone, and says that it is ready by writing
-// ready.json there. It ends with its standard input: a test that dies takes it along.
+// It writes all that it keeps below one folder, which it makes and takes away again, listens on loopback alone, and says
+// that it is ready by writing ready.json there. It ends with its standard input: a test that dies takes it along.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 )
 
 func main() {
-	dir := flag.String("dir", "", "folder for certificates, data and ready.json")
+	dir := flag.String("dir", "", "folder to make for certificates, data and ready.json")
 	node := nodeFlags()
 	flag.Parse()
 	if *dir == "" {
@@ -40,6 +40,15 @@ type folder string
 
 func (f folder) file(name string) string { return filepath.Join(string(f), name) }
 
+// remove takes the folder away. The components still run and may write once more in between; they end with the process.
+func (f folder) remove() {
+	for range 3 {
+		if os.RemoveAll(string(f)) == nil {
+			return
+		}
+	}
+}
+
 // ready is what a test needs to know of the cluster.
 type ready struct {
 	Host string `json:"host"`
@@ -55,9 +64,11 @@ type ready struct {
 }
 
 func run(ctx context.Context, dir folder, node *node) error {
-	if err := os.MkdirAll(string(dir), 0o700); err != nil {
+	// A folder that is there already belongs to somebody, and would not be ours to take away.
+	if err := os.Mkdir(string(dir), 0o700); err != nil {
 		return err
 	}
+	defer dir.remove()
 	keys, err := makeKeys(dir)
 	if err != nil {
 		return err
@@ -66,7 +77,6 @@ func run(ctx context.Context, dir folder, node *node) error {
 	if err != nil {
 		return err
 	}
-	defer plane.close()
 	pages, err := servePages(keys)
 	if err != nil {
 		return err
@@ -88,6 +98,5 @@ func run(ctx context.Context, dir folder, node *node) error {
 	if err := os.Rename(dir.file("ready.tmp"), dir.file("ready.json")); err != nil {
 		return err
 	}
-	defer os.Remove(dir.file("ready.json"))
 	return plane.wait(ctx)
 }
