@@ -56,6 +56,41 @@ fn an_import_by_command_needs_its_block_and_a_free_address() {
 }
 
 #[test]
+fn blocks_are_generated_for_imports_that_have_none() {
+    let id = "aabbccdd-eeff-0011-2233-445566778899";
+    let imports =
+        format!("import: [{{to: random_uuid.u, id: {id}}}, {{to: 'terraform_data.k[\"a\"]', id: x}}]\n");
+    let stack = Stack::new().file("main.yaml", &imports);
+    // Blocks with keys, and those of modules, are the user's to write, as in Terraform.
+    stack.run(&["plan", "-generate-config-out=new.tf"]).must(1).says(&["G0822", "terraform_data.k[\"a\"]"]);
+    assert!(!stack.path().join("new.tf").exists());
+    stack.write("main.yaml", &format!("import: {{to: random_uuid.u, id: {id}, provider: random}}\n"));
+    for (file, why) in [
+        ("main.yaml", "there already"),
+        ("new.txt", "no file of a spec"),
+        ("new.vars.yaml", "no file of a spec"),
+        (".new.tf", "no file of a spec"),
+        ("../new.tf", "not in the stack's folder"),
+    ] {
+        stack.run(&["plan", &format!("-generate-config-out={file}")]).must(1).says(&["G2053", why]);
+    }
+    let flag = "-generate-config-out=new.tf";
+    stack
+        .run(&["plan", flag, "-detailed-exitcode"])
+        .must(2)
+        .says(&["new.tf is written", "Plan: 1 to import, 0 to add"]);
+    let written = std::fs::read_to_string(stack.path().join("new.tf")).expect("written");
+    assert!(written.contains("resource \"random_uuid\" \"u\" {\n  provider = random\n}\n"), "{written}");
+    stack.ok(&["apply", "-auto-approve"]).says(&["1 imported, 0 added, 0 changed"]);
+    // Where every import has its block there is nothing to write.
+    stack.ok(&["plan", "-generate-config-out=more.tf"]).says(&["No changes"]).says_not(&["is written"]);
+    assert!(!stack.path().join("more.tf").exists());
+    let none = Stack::new().file("main.yaml", "import: {to: random_uuid.u, id: none}\n");
+    none.run(&["plan", flag]).must(1).says(&["not a UUID"]);
+    assert!(!none.path().join("new.tf").exists());
+}
+
+#[test]
 fn a_taint_replaces_and_can_be_taken_back() {
     let stack = Stack::new().file("main.yaml", "resource: {terraform_data: {a: {input: x}}}");
     stack.ok(&["apply", "-auto-approve"]);

@@ -8,6 +8,8 @@ mod bad_input;
 mod builtin;
 mod console;
 mod fmt;
+#[cfg(feature = "kubernetes")]
+mod import_kinds;
 mod imports;
 mod interrupts;
 mod kit;

@@ -173,6 +173,9 @@ pub(crate) struct PlanArgs {
     /// Save the plan in this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Write blocks for imports that have none into this new file (*.yaml, *.tf or *.tf.json) of the stack's folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) generate_config_out: Option<PathBuf>,
     /// A stack's folder or one spec file.
     pub(crate) path: Option<PathBuf>,
 }

@@ -3,6 +3,7 @@
 mod apply;
 mod console;
 mod convert;
+mod draft;
 mod explain;
 mod fmt;
 mod graph;

@@ -1,7 +1,7 @@
 //! `groma plan`.
 
-use super::saved;
 use super::spec::{self, Loaded};
+use super::{draft, saved};
 use crate::args::{PlanArgs, PlanFlags};
 use crate::clock::WallClock;
 use crate::exit::Exit;
@@ -18,8 +18,10 @@ pub(crate) async fn run(session: &Session, args: &PlanArgs) -> Result<Exit, Exit
     let voice = voice(session, args.flags.json);
     let out = args.out.as_deref().map(|out| saved::target(session, out)).transpose()?;
     let stack = session.stack()?;
+    let drafts =
+        args.generate_config_out.as_deref().map(|file| draft::target(session, &stack, file)).transpose()?;
     let offline = session.offline();
-    let loaded = spec::load_with_inputs(session, &stack, &offline.registry, &args.flags.input);
+    let mut loaded = spec::load_with_inputs(session, &stack, &offline.registry, &args.flags.input);
     let options = options(session, &args.flags, args.flags.destroy, &loaded)?;
     let is_gone = args.flags.destroy && loaded.config.is_none();
     voice.say(loaded.diagnostics.iter(), &loaded.sources);
@@ -32,6 +34,18 @@ pub(crate) async fn run(session: &Session, args: &PlanArgs) -> Result<Exit, Exit
     let cloud = session.cloud(&stack)?;
     voice.set_clock(&cloud.clock);
     let mut host = session.host(&cloud, voice.sink());
+    if let Some(file) = &drafts {
+        let drafted = draft::drafted(session, &loaded, &options, (store.state(), &host)).await?;
+        if !drafted.is_empty() {
+            draft::write(session, file, &drafted)?;
+            voice.remark(&format!("{} is written: review it.\n", file.shown));
+            loaded = spec::load_with_inputs(session, &stack, &offline.registry, &args.flags.input);
+            voice.say(loaded.diagnostics.iter(), &loaded.sources);
+            if !loaded.is_sound() {
+                return Err(Exit::Error);
+            }
+        }
+    }
     let recorded = RecordingFiles::new(host.files.clone());
     host.files = recorded.clone();
     let emitter = host.emitter();
@@ -83,6 +97,7 @@ pub(crate) fn options(
         excludes: flags.exclude.clone(),
         replace,
         imports: std::collections::BTreeMap::new(),
+        draft_imports: false,
         allow_module_exec: flags.allow_module_exec,
         allow_recipe_exec: flags.allow_recipe_exec,
         strict: session.global.strict,

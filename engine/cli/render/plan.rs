@@ -101,7 +101,10 @@ fn one_change(out: &mut String, plan: &Plan, change: &Change, style: Style) {
     if change.action != ChangeAction::Forget && (before.is_some() || after.is_some()) {
         let shown =
             Shown { style, hidden: &change.sensitive_paths, forcing: &change.replace_paths, own: &address };
-        let lines = value::diff(before, after, &shown, 6);
+        let lines = match (change.action, before) {
+            (ChangeAction::NoOp, Some(imported)) => value::whole(imported, &shown, 6),
+            _ => value::diff(before, after, &shown, 6),
+        };
         if !lines.is_empty() {
             let _ = writeln!(out, "{lines}");
         }

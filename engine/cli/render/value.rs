@@ -39,27 +39,36 @@ pub(crate) fn diff(
     shown: &Shown<'_>,
     indent: usize,
 ) -> String {
-    let mut lines = Lines::new();
-    let mut hidden = 0;
     let empty = Value::object::<&str>([]);
-    let (before, after) = (before.unwrap_or(&empty), after.unwrap_or(&empty));
-    fields(&mut lines, before, after, &AttrPath::root(), 0, shown, &mut hidden);
-    let mut out: Vec<String> = lines
-        .iter()
-        .map(|(depth, sign, text)| {
-            let (symbol, paint) = match sign {
-                Sign::Add => ("+", Paint::Green),
-                Sign::Change => ("~", Paint::Yellow),
-                Sign::Remove => ("-", Paint::Red),
-            };
-            format!("{}{} {text}", " ".repeat(indent + depth * 4), shown.style.paint(paint, symbol))
-        })
-        .collect();
+    let (lines, hidden) = lines(before.unwrap_or(&empty), after.unwrap_or(&empty), shown);
+    let symbol = |sign| match sign {
+        Sign::Add => shown.style.paint(Paint::Green, "+"),
+        Sign::Change => shown.style.paint(Paint::Yellow, "~"),
+        Sign::Remove => shown.style.paint(Paint::Red, "-"),
+    };
+    let line = |(depth, sign, text): &(usize, Sign, String)| {
+        format!("{}{} {text}", " ".repeat(indent + depth * 4), symbol(*sign))
+    };
+    let mut out: Vec<String> = lines.iter().map(line).collect();
     if hidden > 0 {
         let note = format!("# ({} unchanged)", text::count(hidden, "attribute"));
         out.push(format!("{}{}", " ".repeat(indent + 2), shown.style.paint(Paint::Dim, &note)));
     }
     out.join("\n")
+}
+
+/// The lines of a value that stays as it is.
+pub(crate) fn whole(value: &Value, shown: &Shown<'_>, indent: usize) -> String {
+    let (lines, _) = lines(&Value::object::<&str>([]), value, shown);
+    let line = |(depth, _, text): &(usize, Sign, String)| format!("{}{text}", " ".repeat(indent + depth * 4));
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The lines of a difference, and how many attributes have none.
+fn lines(before: &Value, after: &Value, shown: &Shown<'_>) -> (Lines, usize) {
+    let (mut lines, mut hidden) = (Lines::new(), 0);
+    fields(&mut lines, before, after, &AttrPath::root(), 0, shown, &mut hidden);
+    (lines, hidden)
 }
 
 fn fields_of(value: &Value) -> Option<&BTreeMap<Arc<str>, Value>> {

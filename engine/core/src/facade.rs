@@ -65,6 +65,8 @@ pub struct PlanOptions {
     pub replace: Vec<InstanceAddr>,
     /// Imports beside those of the spec: addresses and ids.
     pub imports: BTreeMap<InstanceAddr, Arc<str>>,
+    /// Blocks are drafted for imports that have none.
+    pub draft_imports: bool,
     /// Fetched modules may run commands on this machine.
     pub allow_module_exec: bool,
     /// Commands that only the state has may run.

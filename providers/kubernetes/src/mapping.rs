@@ -537,7 +537,19 @@ impl Field {
         let unsaid = |v: &&Value| is_zero(v);
         let unsaid = |v: &&Value| self.when.is_some() || unsaid(v);
         let ours = guide.filter(unsaid).or_else(|| self.default.as_ref().filter(unsaid));
-        ours.cloned().unwrap_or_else(|| self.absent())
+        ours.cloned().unwrap_or_else(|| self.untold(guide))
+    }
+
+    /// A block that nobody wrote and the API does not tell. One that must be written is there all the same, and empty.
+    fn untold(&self, guide: Option<&Value>) -> Value {
+        match &self.shape {
+            Shape::One(fields)
+                if guide.is_none() && self.when.is_none() && self.presence == Presence::Required =>
+            {
+                Value::list(fields.ty.clone(), vec![fields.read_api(&Json::Object(Map::new()), None)])
+            }
+            _ => self.absent(),
+        }
     }
 
     fn decode_present(&self, live: &Json, guide: Option<&Value>) -> Value {
@@ -564,7 +576,7 @@ impl Field {
                 let untold = live.as_object().is_some_and(Map::is_empty) && inner.is_none();
                 // An empty object that nobody wrote says nothing, but for the few where presence is the message.
                 if untold && self.presence != Presence::Computed && !MEANT_EMPTY.contains(&self.name) {
-                    return self.absent();
+                    return self.untold(guide);
                 }
                 Value::list(fields.ty.clone(), vec![fields.read_api(live, inner)])
             }

@@ -11,6 +11,7 @@ pub mod body;
 pub mod check;
 pub mod convert;
 pub mod decode;
+pub mod draft;
 pub mod format;
 pub mod inputs;
 pub mod json_schema;

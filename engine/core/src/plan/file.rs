@@ -575,6 +575,7 @@ impl SavedPlan {
             allow_module_exec: self.dto.allow_module_exec,
             allow_recipe_exec: self.dto.allow_recipe_exec,
             strict: false,
+            draft_imports: false,
             imports: BTreeMap::new(),
             replace: self.dto.replace.iter().filter_map(|a| a.parse().ok()).collect(),
             variables,

@@ -79,6 +79,7 @@ pub async fn plan(
         let levels = planner.order.levels.clone();
         planner.plan_blocks(&levels).await;
         planner.moved_is_gone();
+        planner.draft_imports().await;
         planner.imports_are_declared();
         planner.remove_unwanted();
         planner.deposed();
@@ -148,6 +149,7 @@ pub fn new_planner(
         imports_found: BTreeMap::new(),
         seen: BTreeSet::new(),
         ranks: BTreeMap::new(),
+        drafts: Vec::new(),
     }
 }
 

@@ -190,7 +190,11 @@ impl Planner {
     }
 
     /// The id as text; `None`: not known yet.
-    fn import_id(&mut self, wanted: &Wanted, address: &InstanceAddr) -> Result<Option<Arc<str>>, ()> {
+    pub(super) fn import_id(
+        &mut self,
+        wanted: &Wanted,
+        address: &InstanceAddr,
+    ) -> Result<Option<Arc<str>>, ()> {
         let why = match groma_types::convert::convert(&wanted.id, &Type::String) {
             Ok(id) if id.deep_marks().sensitive => "it is sensitive, and an id is shown",
             Ok(id) if id.deep_marks().ephemeral || id.deep_marks().minted => "it is short-lived",
@@ -206,9 +210,26 @@ impl Planner {
         Err(())
     }
 
-    fn import_fault(&mut self, wanted: &Wanted, address: &InstanceAddr, why: String) {
+    pub(super) fn import_fault(&mut self, wanted: &Wanted, address: &InstanceAddr, why: String) {
         let fault = Diagnostic::error("G0822", "An import that can't be made").detail(why).address(address);
         self.diagnostics.push(match wanted.span {
+            Some(span) => fault.at(span, "this import"),
+            None => fault,
+        });
+    }
+
+    pub(super) fn nothing_to_import(
+        &mut self,
+        kind: &str,
+        id: &str,
+        address: &InstanceAddr,
+        span: Option<Span>,
+    ) {
+        let fault = Diagnostic::error("G1072", "There is nothing to import")
+            .detail(format!("{kind} {id:?} does not exist where the provider looks."))
+            .help("Check the id and the provider's account and region; without the import block the object is created.")
+            .address(address);
+        self.diagnostics.push(match span {
             Some(span) => fault.at(span, "this import"),
             None => fault,
         });
@@ -231,14 +252,7 @@ impl Planner {
             None => match read_import(&self.pool, recipe, kind, id).await {
                 Ok(Read::Present(seen)) => seen,
                 Ok(Read::Gone) => {
-                    let fault = Diagnostic::error("G1072", "There is nothing to import")
-                        .detail(format!("{kind} {id:?} does not exist where the provider looks."))
-                        .help("Check the id and the provider's account and region; without the import block the object is created.")
-                        .address(address);
-                    self.diagnostics.push(match wanted.span {
-                        Some(span) => fault.at(span, "this import"),
-                        None => fault,
-                    });
+                    self.nothing_to_import(kind, id, address, wanted.span);
                     return Importing::Failed;
                 }
                 Err(error) => {
@@ -332,13 +346,15 @@ impl Planner {
         let config = self.config();
         for (address, wanted) in self.wanted_imports() {
             let block = block_of(&address.resource);
-            let is_declared =
-                config.modules.get(&block.0).is_some_and(|m| m.resources.contains_key(&block.1));
+            let declared =
+                config.modules.get(&block.0).and_then(|m| m.resources.get(&block.1)).map(|r| &r.provider);
             let provider = wanted.block.and_then(|i| config.root().imports.get(i)?.provider.as_ref());
-            if let Some(provider) = provider.filter(|_| is_declared) {
+            if let (Some(provider), Some(declared)) = (provider, declared)
+                && (&provider.name, &provider.alias) != (&declared.name, &declared.alias)
+            {
                 self.diagnostics.push(
                     Diagnostic::error("G0822", "An import that can't be made")
-                        .detail("The resource's own block says which provider it has.")
+                        .detail("The resource's own block says which provider it has, and it is another one.")
                         .help("Write provider: in the resource's block.")
                         .at(provider.span, "not here"),
                 );
@@ -346,9 +362,10 @@ impl Planner {
             let is_known = self.seen.contains(&address)
                 || self.state.at(&address).is_some()
                 || self.left_out.contains(&block)
+                || self.may_be_drafted(&address)
                 || self.expansions.keys().any(|e| block_of(e) == block);
             if !is_known {
-                let word = if is_declared { "has no such instance" } else { "has no such block" };
+                let word = if declared.is_some() { "has no such instance" } else { "has no such block" };
                 self.import_fault(
                     &wanted,
                     &address,
@@ -359,7 +376,7 @@ impl Planner {
     }
 }
 
-async fn read_import(
+pub(super) async fn read_import(
     pool: &Arc<Pool>,
     recipe: &RecipeId,
     kind: &str,

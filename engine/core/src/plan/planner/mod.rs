@@ -13,6 +13,7 @@ mod parts;
 mod providers;
 mod provision;
 mod rehearsal;
+mod unwritten;
 
 pub use data::read_data;
 pub(crate) use imports::Importing;
@@ -22,6 +23,7 @@ pub use managed::has_effect;
 pub use providers::check_world;
 
 use super::{Change, DeferredExpansion, DeferredRead, Plan, ProviderPlan};
+use crate::config::draft::Draft;
 use crate::config::{BlockId, Config, ResourceBlock, strict};
 use crate::facade::{Host, PlanOptions};
 use crate::graph::order::{Block, Order};
@@ -108,6 +110,8 @@ pub struct Planner {
     pub seen: BTreeSet<InstanceAddr>,
     /// Of instances that a block's text gave: lower ones are settled first.
     pub ranks: BTreeMap<InstanceAddr, u8>,
+    /// Blocks for imports that have none, where they are asked for.
+    pub drafts: Vec<Draft>,
 }
 
 /// Where an object comes from that the journal does not hold.
