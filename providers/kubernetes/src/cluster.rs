@@ -567,8 +567,9 @@ impl Configured for Cluster {
     async fn rehearse(&self, kind: &str, request: RehearseRequest) -> Result<(), ProviderError> {
         let handled = self.handled(kind)?;
         let (prior, private) = request.prior.as_ref().map(|(value, private)| (&**value, private)).unzip();
-        // A name that is drawn collides with nothing.
-        let target = self.target(&handled, prior.unwrap_or(&request.planned), None).await?;
+        // A name that the create will draw is drawn here from a word of its own.
+        let identity = Identity { token: "rehearsal".into(), owner_mark: None };
+        let target = self.target(&handled, prior.unwrap_or(&request.planned), Some(&identity)).await?;
         let mark = request.owner_mark.as_deref();
         let mut body = self.desired(&handled, &target, &request.planned, &request.config, mark);
         if let Some(uid) = private.and_then(|p| p["uid"].as_str()) {

@@ -623,6 +623,31 @@ async fn data_sources_read_objects_of_others() {
     w.api.done();
 }
 
+/// A create is asked about also where its name will be drawn; nothing is changed.
+#[tokio::test]
+async fn a_rehearsal_of_a_create_changes_nothing() {
+    let rehearse = "PATCH /api/v1/namespaces/default/configmaps/m-";
+    let denied = json!({"kind": "Status", "reason": "Forbidden", "code": 403, "message": "user can't"});
+    let script = vec![(rehearse, 201, live_config_map("")), (rehearse, 403, denied)];
+    let w = world_of(script, false, false).await;
+    let planned = attributes("kubernetes_config_map", &json!({"metadata": {"generate_name": "m-"}}));
+    let request = || RehearseRequest {
+        prior: None,
+        config: planned.clone(),
+        planned: planned.clone(),
+        owner_mark: None,
+    };
+    w.provider.rehearse("kubernetes_config_map", request()).await.unwrap();
+    assert!(w.api.lines()[0].contains("dryRun=All"), "{:?}", w.api.lines());
+    let calls: Vec<bool> = w.log.0.lock().unwrap().iter().map(|c| c.mutating).collect();
+    assert_eq!(calls, [false]);
+    // A refusal counts only if there is no such object yet.
+    w.api.answers.lock().unwrap().push_back(("GET /api/v1/namespaces/default/configmaps/m-", 404, missing()));
+    let error = w.provider.rehearse("kubernetes_config_map", request()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied);
+    w.api.done();
+}
+
 #[test]
 fn drawn_names_are_stable() {
     let attributes = attributes("kubernetes_config_map", &json!({"metadata": {"generate_name": "m-"}}));
