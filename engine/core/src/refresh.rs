@@ -90,10 +90,17 @@ async fn read_group(
         Ok(requests) => requests,
         Err(e) => return all(&e),
     };
-    if objects.len() >= LIST_MIN
-        && let Ok(Some(answers)) = configured.read_many(kind, &requests).await
-    {
-        return objects.iter().zip(answers).map(|(o, a)| (o.id.clone(), refreshed(Ok(a)))).collect();
+    if objects.len() >= LIST_MIN {
+        match configured.read_many(kind, &requests).await {
+            Ok(Some(answers)) => {
+                return objects.iter().zip(answers).map(|(o, a)| (o.id.clone(), refreshed(Ok(a)))).collect();
+            }
+            // Where nobody answers to one question, nobody would to thousands.
+            Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Unavailable) => {
+                return all(&error);
+            }
+            Ok(None) | Err(_) => {}
+        }
     }
     let mut found = Vec::new();
     for (object, request) in objects.iter().zip(requests) {

@@ -107,6 +107,26 @@ fn a_host_that_does_not_answer_is_an_error() {
     }
 }
 
+/// What does not answer to a list is not asked for each object by itself.
+#[test]
+fn a_list_that_nobody_answers_is_asked_for_once() {
+    let mut bench = Bench::new();
+    let spec = items(&["a", "b", "c", "d", "e"].map(|name| (name, "value: x")));
+    bench.apply(&spec).ok();
+    let before = bench.state();
+    for error in [ErrorKind::Unreachable, ErrorKind::Unavailable] {
+        let fault =
+            Fault { kind: "sim_item".into(), op: Op::List, nth: 1, times: 1000, when: When::Before, error };
+        bench.world.fault(fault);
+        bench.world.forget_calls();
+        assert_eq!(bench.apply(&spec).ended, Some(Ended::Failed), "{error:?}");
+        assert_eq!(bench.world.count("sim_item", Op::Read), 0, "{error:?}");
+        assert_eq!(bench.state().objects, before.objects, "{error:?}");
+        bench.world.heal();
+    }
+    bench.apply(&spec).ok();
+}
+
 #[test]
 fn drift_is_put_right() {
     let mut bench = Bench::new();
