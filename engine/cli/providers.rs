@@ -15,16 +15,14 @@ const SANDBOX_REGION: &str = "us-east-1";
 /// Every provider by its name; with a sandbox, on its endpoint and with its credentials, whatever the machine has.
 pub(crate) fn registry(sandbox: Option<&Running>, settings: &Settings, folder: &Path) -> Registry {
     let mut providers: BTreeMap<Arc<str>, Arc<dyn Provider>> = BTreeMap::new();
-    let mut add = |provider: Arc<dyn Provider>| {
-        providers.insert(provider.schema().name.clone(), provider);
-    };
-    groma_provider_std::providers(&machine(settings, folder, sandbox.is_some()))
-        .into_iter()
-        .for_each(|p| add(Arc::new(p)));
+    for provider in groma_provider_std::providers(&machine(settings, folder, sandbox.is_some())) {
+        providers.insert(provider.schema().name.clone(), Arc::new(provider));
+    }
+    // By their names: their schemas are large, and made when a stack asks for them.
     #[cfg(feature = "aws")]
-    add(aws(sandbox, settings));
+    providers.insert("aws".into(), aws(sandbox, settings));
     #[cfg(feature = "kubernetes")]
-    add(kubernetes(sandbox));
+    providers.insert("kubernetes".into(), kubernetes(sandbox));
     #[cfg(not(any(feature = "aws", feature = "kubernetes")))]
     let _ = sandbox;
     Registry { providers }

@@ -7,9 +7,9 @@ use groma_engine::event::{Event, EventKind, EventSink, Summary};
 use groma_engine::plan::{Change, ChangeAction, Plan, Reason};
 use groma_engine::state::OutputValue;
 use groma_provider::Clock;
-use groma_types::{Cause, Diagnostic, InstanceAddr, InstanceKey, SourceMap, Timestamp};
+use groma_types::{Cause, Causes, Diagnostic, InstanceAddr, InstanceKey, SourceMap, Timestamp};
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// Writes events as lines of JSON.
@@ -308,7 +308,7 @@ pub(crate) fn reason(change: &Change) -> Option<&'static str> {
 }
 
 /// What must be known first, a name each.
-pub(crate) fn waits(causes: &BTreeSet<Cause>) -> Vec<String> {
+pub(crate) fn waits(causes: &Causes) -> Vec<String> {
     let name = |cause: &Cause| match cause {
         Cause::Node(address) => address.to_string(),
         Cause::Function(name) => format!("{name}()"),

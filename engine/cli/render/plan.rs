@@ -27,6 +27,7 @@ pub(crate) fn render(plan: &Plan, style: Style, around: Around) -> String {
     let (last, first): (Vec<&Change>, Vec<&Change>) = plan
         .changes
         .iter()
+        .map(|c| &**c)
         .filter(|c| c.action != ChangeAction::NoOp || c.import.is_some())
         .partition(|c| is_grave(c.action));
     if !first.is_empty() || !last.is_empty() || !plan.moved.is_empty() {

@@ -222,8 +222,9 @@ fn output_changes(plan: &Plan) -> Json {
 /// What will be there: every instance that is not deleted, by module, and the outputs that change.
 fn planned_values(plan: &Plan) -> Json {
     let mut modules: BTreeMap<String, Vec<Json>> = BTreeMap::new();
-    let gone =
-        |c: &&Change| !matches!(c.action, ChangeAction::Delete | ChangeAction::Drop | ChangeAction::Forget);
+    let gone = |c: &&Arc<Change>| {
+        !matches!(c.action, ChangeAction::Delete | ChangeAction::Drop | ChangeAction::Forget)
+    };
     for planned in plan.changes.iter().filter(gone).filter(|c| c.deposed.is_none()) {
         let Some(value) = planned.planned.as_ref().or(planned.prior.as_ref()) else { continue };
         let tree = tree(value, &planned.sensitive_paths);

@@ -4,9 +4,8 @@
 
 use super::style::{Paint, Style};
 use super::text::{self, quote};
-use groma_types::value::Cause;
-use groma_types::{Address, AttrPath, Step, Value, ValueKind};
-use std::collections::{BTreeMap, BTreeSet};
+use groma_types::{Address, AttrPath, Cause, Causes, NameMap, Step, Value, ValueKind};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Which symbol a line begins with.
@@ -71,7 +70,7 @@ fn lines(before: &Value, after: &Value, shown: &Shown<'_>) -> (Lines, usize) {
     (lines, hidden)
 }
 
-fn fields_of(value: &Value) -> Option<&BTreeMap<Arc<str>, Value>> {
+fn fields_of(value: &Value) -> Option<&NameMap<Value>> {
     match value.kind() {
         ValueKind::Object(fields) | ValueKind::Map(_, fields) => Some(fields),
         _ => None,
@@ -87,7 +86,7 @@ fn fields(
     shown: &Shown<'_>,
     hidden: &mut usize,
 ) {
-    let none = BTreeMap::new();
+    let none = NameMap::new();
     let (old, new) = (fields_of(before).unwrap_or(&none), fields_of(after).unwrap_or(&none));
     let is_map = matches!(after.kind(), ValueKind::Map(..)) || matches!(before.kind(), ValueKind::Map(..));
     let names: BTreeSet<&Arc<str>> = old.keys().chain(new.keys()).collect();
@@ -313,7 +312,7 @@ pub(crate) fn inline(value: &Value) -> String {
 }
 
 /// What is waited for, in words; `apply` where it is the object itself.
-pub(crate) fn awaited(causes: &BTreeSet<Cause>, own: &str) -> String {
+pub(crate) fn awaited(causes: &Causes, own: &str) -> String {
     let names: BTreeSet<String> = causes
         .iter()
         .filter_map(|cause| match cause {

@@ -3,12 +3,15 @@
 
 use crate::config::{Config, ModulePath, check};
 use crate::facade::{Host, Planned, Registry};
+use crate::plan::planner::address_of;
 use crate::scope::{Evaluator, Place};
 use crate::state::State;
 use crate::values::{BlockValue, Keys, Values};
 use groma_lang::expr::Expr;
 use groma_lang::{Text, parse_expression};
-use groma_types::{Diagnostics, InstanceKey, Mode, ModuleAddr, ResourceAddr, SourceId, Type, Value};
+use groma_types::{
+    Diagnostics, InstanceKey, Mode, ModuleAddr, ResourceAddr, SortedMap, SourceId, Type, Value,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -42,12 +45,7 @@ impl Console {
             for instance in instances(&eval, &values, path) {
                 let managed = module.resources.keys().filter(|id| id.mode == Mode::Managed);
                 for id in managed {
-                    let address = ResourceAddr {
-                        module: instance.clone(),
-                        mode: id.mode,
-                        kind: id.kind.clone(),
-                        name: id.name.clone(),
-                    };
+                    let address = address_of(&instance, id);
                     if let Some(block) = recorded(state, &address) {
                         values.set_block(address, block);
                     }
@@ -92,7 +90,7 @@ fn instances(eval: &Evaluator, values: &Values, path: &ModulePath) -> Vec<Module
 
 /// The instances of a block in the state; `None` where there is none.
 fn recorded(state: &State, address: &ResourceAddr) -> Option<BlockValue> {
-    let found: BTreeMap<Option<InstanceKey>, Value> = state
+    let found: SortedMap<Option<InstanceKey>, Value> = state
         .instances(address)
         .filter_map(|(at, id)| Some((at.key.clone(), state.objects.get(id)?.attributes.clone())))
         .collect();
@@ -104,7 +102,7 @@ fn recorded(state: &State, address: &ResourceAddr) -> Option<BlockValue> {
                 Some(InstanceKey::Str(name)) => Some((name.clone(), Value::NULL)),
                 Some(InstanceKey::Int(_)) | None => None,
             };
-            Keys::Each(found.keys().filter_map(name).collect())
+            Keys::Each(Arc::new(found.keys().filter_map(name).collect()))
         }
     };
     Some(BlockValue::new(keys, found))

@@ -191,12 +191,13 @@ impl Pool {
                 }
                 Residual::Expr { text, inputs, path } => {
                     let mut renew_at = None;
-                    let mut resolved = BTreeMap::new();
+                    let mut resolved = Vec::new();
                     for (name, input) in inputs {
                         let minted = self.fresh_parts(input, minters, renew).await?;
                         renew_at = earliest(renew_at, minted.renew_at);
-                        resolved.insert(name.clone(), minted.value);
+                        resolved.push((name.clone(), minted.value));
                     }
+                    let resolved = resolved.into_iter().collect();
                     let scope = ResidualScope { inputs: &resolved, functions: &*self.functions };
                     let value = evaluate_text(text, &scope)?;
                     Ok(Minted { value: value.lookup(path).cloned().unwrap_or(Value::NULL), renew_at })

@@ -11,10 +11,10 @@ use crate::facade::Host;
 use crate::values::{Keys, Values};
 use groma_lang::eval::{self, FunctionHost};
 use groma_lang::expr::{Expr, RefStep, Reference};
-use groma_types::value::{Cause, Residual};
+use groma_types::value::{Cause, Causes, Residual};
 use groma_types::{
-    Address, AttrPath, Diagnostic, Diagnostics, InstanceKey, Marks, Mode, ModuleAddr, ResourceAddr, Span,
-    Type, Unknown, Value, ValueKind, convert,
+    Address, AttrPath, Diagnostic, Diagnostics, InstanceKey, Marks, Mode, ModuleAddr, NameMap, ResourceAddr,
+    Span, Type, Unknown, Value, ValueKind, convert,
 };
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -281,7 +281,7 @@ impl Evaluator {
             let is_known = !made.0.is_unknown();
             (made, is_known)
         })
-        .unwrap_or((Keys::Unknown { causes: BTreeSet::new(), counted: false }, Diagnostics::new()))
+        .unwrap_or((Keys::Unknown { causes: Causes::new(), counted: false }, Diagnostics::new()))
     }
 
     /// Evaluates `count`, `for_each` or `enabled`.
@@ -308,9 +308,9 @@ impl Evaluator {
         &self,
         values: &Values,
         path: &[Arc<str>],
-    ) -> (Vec<ModuleAddr>, BTreeSet<Cause>, Diagnostics) {
+    ) -> (Vec<ModuleAddr>, Causes, Diagnostics) {
         let mut instances = vec![ModuleAddr::root()];
-        let mut causes = BTreeSet::new();
+        let mut causes = Causes::new();
         let mut diagnostics = Diagnostics::new();
         for name in path {
             let mut next = Vec::new();
@@ -318,7 +318,7 @@ impl Evaluator {
                 let Some(call) = self.module(parent).and_then(|m| m.calls.get(name)) else { continue };
                 let (keys, more) = self.call_keys(values, parent, call);
                 diagnostics.extend(more);
-                causes.extend(keys.causes());
+                causes.join(&keys.causes());
                 next.extend(keys.list().into_iter().map(|k| parent.child(name, k)));
             }
             instances = next;
@@ -398,7 +398,7 @@ fn each_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
             (Keys::Unknown { causes: u.causes.clone(), counted: false }, Diagnostics::new())
         }
         ValueKind::Map(_, items) | ValueKind::Object(items) => {
-            (Keys::Each((**items).clone()), Diagnostics::new())
+            (Keys::Each(items.clone()), Diagnostics::new())
         }
         ValueKind::Set(_, items) => {
             let mut keys = BTreeMap::new();
@@ -414,7 +414,7 @@ fn each_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
                     _ => return bad_expansion(expr.span(), "A `for_each` set must hold strings.", help),
                 };
             }
-            (Keys::Each(keys), Diagnostics::new())
+            (Keys::Each(Arc::new(keys.into_iter().collect())), Diagnostics::new())
         }
         ValueKind::Null(_) => bad_expansion(expr.span(), "The `for_each` value is null.", help),
         _ => {
@@ -460,6 +460,7 @@ fn with_residual(value: Value, expr: &Expr, scope: &Scope<'_>) -> Value {
         }
         inputs.insert(reference_text(&reference, taken), input);
     }
+    let inputs: NameMap<Value> = inputs.into_iter().collect();
     missing.iter().fold(value, |v, path| {
         let residual =
             Residual::Expr { text: expr.source_text(), inputs: inputs.clone(), path: path.clone() };
@@ -502,7 +503,7 @@ fn reference_text(reference: &Reference, steps: usize) -> Arc<str> {
 
 /// Evaluates a residual over inputs that are resolved now.
 pub struct ResidualScope<'a> {
-    pub inputs: &'a BTreeMap<Arc<str>, Value>,
+    pub inputs: &'a NameMap<Value>,
     pub functions: &'a dyn FunctionHost,
 }
 
@@ -598,12 +599,7 @@ impl Scope<'_> {
     /// A resource: an instance where the reference has its key, else the whole block.
     fn resource(&self, id: &BlockId, reference: &Reference) -> (Value, usize) {
         let named = if id.mode == Mode::Managed { 1 } else { 2 };
-        let address = ResourceAddr {
-            module: self.place.module.clone(),
-            mode: id.mode,
-            kind: id.kind.clone(),
-            name: id.name.clone(),
-        };
+        let address = ResourceAddr::new(self.place.module.clone(), id.mode, id.kind.clone(), id.name.clone());
         let Some(block) = self.values.block(&address) else {
             let cause = Cause::Node(Address::Resource(address));
             return (Value::unknown_because(Type::Dynamic, [cause]), named);

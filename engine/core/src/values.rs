@@ -4,9 +4,11 @@
 //! Invariant: a wholly known result never becomes another one, except after a surprise, which raises `generation`.
 
 use groma_types::schema::Block;
-use groma_types::value::Cause;
-use groma_types::{Address, InstanceKey, Marks, ResourceAddr, Type, Unknown, Value, ValueKind};
-use std::collections::{BTreeMap, BTreeSet};
+use groma_types::value::{Cause, Causes};
+use groma_types::{
+    Address, InstanceKey, Marks, NameMap, ResourceAddr, SortedMap, Type, Unknown, Value, ValueKind,
+};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 /// The instances of a block or a module call.
@@ -18,10 +20,10 @@ pub enum Keys {
     Off,
     Count(u64),
     /// Keys with `each.value`.
-    Each(BTreeMap<Arc<str>, Value>),
+    Each(Arc<NameMap<Value>>),
     /// Not known yet; `count` or `for_each` by the flag.
     Unknown {
-        causes: BTreeSet<Cause>,
+        causes: Causes,
         counted: bool,
     },
 }
@@ -59,8 +61,8 @@ impl Keys {
         matches!(self, Keys::Unknown { .. })
     }
 
-    pub fn causes(&self) -> BTreeSet<Cause> {
-        if let Keys::Unknown { causes, .. } = self { causes.clone() } else { BTreeSet::new() }
+    pub fn causes(&self) -> Causes {
+        if let Keys::Unknown { causes, .. } = self { causes.clone() } else { Causes::new() }
     }
 
     /// `each.value` of a key.
@@ -73,13 +75,13 @@ impl Keys {
 #[derive(Clone, Debug)]
 pub struct BlockValue {
     pub keys: Keys,
-    pub instances: BTreeMap<Option<InstanceKey>, Value>,
+    pub instances: SortedMap<Option<InstanceKey>, Value>,
     /// Made once for all that refer to the whole block.
     whole: OnceLock<Value>,
 }
 
 impl BlockValue {
-    pub fn new(keys: Keys, instances: BTreeMap<Option<InstanceKey>, Value>) -> BlockValue {
+    pub fn new(keys: Keys, instances: SortedMap<Option<InstanceKey>, Value>) -> BlockValue {
         BlockValue { keys, instances, whole: OnceLock::new() }
     }
 
@@ -133,9 +135,15 @@ impl Values {
         self.blocks.get(address)
     }
 
+    /// Sets a block while its level is planned: nothing of that level looks at it, what comes after does so after
+    /// [`Values::next_level`].
     pub fn set_block(&mut self, address: ResourceAddr, value: BlockValue) {
-        self.epoch += 1;
         self.blocks.insert(address, value);
+    }
+
+    /// What was concluded from values that were not known is looked at anew from here on.
+    pub fn next_level(&mut self) {
+        self.epoch += 1;
     }
 
     pub fn set_instance(&mut self, address: &ResourceAddr, key: Option<InstanceKey>, value: Value) {

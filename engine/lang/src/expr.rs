@@ -88,9 +88,7 @@ impl Expr {
     }
 
     fn single(kind: Kind, span: Span) -> Expr {
-        let mut tree = Tree::default();
-        let root = tree.push(kind, span);
-        Expr::from_tree(tree, root)
+        Expr::from_tree(Tree { kinds: vec![kind], spans: vec![span] }, 0)
     }
 
     /// Returns an expression that is always `value`.

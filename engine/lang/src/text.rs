@@ -7,27 +7,44 @@ use crate::expr::{Expr, parse_template};
 use groma_types::{Diagnostics, SourceId, Span};
 use std::sync::{Arc, OnceLock};
 
-/// A decoded text and where each part of it stands in its source.
+/// A decoded text and where each part of it stands in its source. There is one for each scalar of a stack: it is one
+/// allocation beside its content, and cloning shares it.
 #[derive(Clone, Debug)]
-pub struct Text {
+pub struct Text(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     content: Arc<str>,
     source: SourceId,
-    /// Pairs of content offset and source offset, ascending; within a segment both advance alike.
-    segments: Arc<[(usize, usize)]>,
+    segments: Segments,
     /// The text read as a template, once for all clones: a body is evaluated for each of its instances.
-    parsed: Arc<OnceLock<(Expr, Diagnostics)>>,
+    parsed: OnceLock<Box<(Expr, Diagnostics)>>,
+}
+
+/// Where the content stands in the source.
+#[derive(Debug)]
+enum Segments {
+    /// As it is, from this byte on.
+    One(usize),
+    /// Pairs of content offset and source offset, ascending; within a segment both advance alike.
+    Many(Box<[(usize, usize)]>),
 }
 
 impl Text {
     /// Returns a text from its content and the segments that map it to the source.
     pub fn new(content: Arc<str>, source: SourceId, mut segments: Vec<(usize, usize)>) -> Text {
         segments.sort_unstable();
-        Text { content, source, segments: segments.into(), parsed: Arc::default() }
+        let segments = match segments.as_slice() {
+            [(0, start)] => Segments::One(*start),
+            _ => Segments::Many(segments.into()),
+        };
+        Text(Arc::new(Inner { content, source, segments, parsed: OnceLock::new() }))
     }
 
     /// Returns a text that stands in the source as it is, from byte `start` on.
     pub fn plain(content: impl Into<Arc<str>>, source: SourceId, start: usize) -> Text {
-        Text { content: content.into(), source, segments: Arc::new([(0, start)]), parsed: Arc::default() }
+        let (content, segments) = (content.into(), Segments::One(start));
+        Text(Arc::new(Inner { content, source, segments, parsed: OnceLock::new() }))
     }
 
     /// Returns a text that stands in no source, such as a part of a value.
@@ -36,15 +53,22 @@ impl Text {
     }
 
     pub fn content(&self) -> &str {
-        &self.content
+        &self.0.content
+    }
+
+    /// Returns the string that the text is as a template, where nothing in it has to be parsed.
+    pub fn fixed(&self) -> Option<Arc<str>> {
+        let content = &self.0.content;
+        let is_fixed = !content.contains("${") && !content.contains("%{") && content.is_ascii();
+        is_fixed.then(|| content.clone())
     }
 
     /// Returns what [`parse_template`] gives, with what is wrong with its calls; parsed at the first use.
     pub fn template(&self) -> &(Expr, Diagnostics) {
-        self.parsed.get_or_init(|| {
+        self.0.parsed.get_or_init(|| {
             let (expr, mut diagnostics) = parse_template(self);
             diagnostics.extend(expr.call_faults());
-            (expr, diagnostics)
+            Box::new((expr, diagnostics))
         })
     }
 
@@ -53,17 +77,21 @@ impl Text {
         let from = self.source_offset(start);
         // The end belongs to the segment of the last byte, not to the one that may begin right there.
         let to = if end > start { self.source_offset(end - 1) + 1 } else { from };
-        Span::new(self.source, from, to.max(from))
+        Span::new(self.0.source, from, to.max(from))
     }
 
     /// Returns the place of the whole text.
     pub fn whole(&self) -> Span {
-        self.span(0, self.content.len())
+        self.span(0, self.content().len())
     }
 
     fn source_offset(&self, at: usize) -> usize {
-        let after = self.segments.partition_point(|(content, _)| *content <= at);
-        match after.checked_sub(1).map(|i| self.segments[i]) {
+        let segments = match &self.0.segments {
+            Segments::One(start) => return start + at,
+            Segments::Many(segments) => segments,
+        };
+        let after = segments.partition_point(|(content, _)| *content <= at);
+        match after.checked_sub(1).map(|i| segments[i]) {
             Some((content, source)) => source + (at - content),
             None => at,
         }

@@ -4,7 +4,7 @@ use crate::ast::Kind;
 use crate::eval::{NoScope, evaluate};
 use crate::expr::Expr;
 use groma_types::convert::convert;
-use groma_types::{Diagnostic, Diagnostics, ObjectType, Span, Type, Value, ValueKind};
+use groma_types::{Diagnostic, Diagnostics, NameMap, ObjectType, Span, Type, Value, ValueKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -228,7 +228,8 @@ impl Reader {
                 "write object({name = string})",
             );
         };
-        let mut object = ObjectType { attrs: BTreeMap::new(), optional: BTreeSet::new() };
+        let mut attrs: BTreeMap<Arc<str>, Type> = BTreeMap::new();
+        let mut optional = BTreeSet::new();
         let mut defaults = Defaults::default();
         for (key, value) in entries {
             let key = arg.at(*key);
@@ -248,7 +249,7 @@ impl Reader {
                 );
                 continue;
             }
-            if object.attrs.contains_key(name) {
+            if attrs.contains_key(name) {
                 self.bad(
                     key.span(),
                     "Object constructor map keys must be unique.",
@@ -257,12 +258,13 @@ impl Reader {
                 continue;
             }
             let name: Arc<str> = name.into();
-            let inner = self.attribute(&arg.at(*value), &name, &mut object, &mut defaults);
+            let inner = self.attribute(&arg.at(*value), &name, &mut optional, &mut defaults);
             if !inner.defaults.is_empty() {
                 defaults.attrs.insert(name.clone(), inner.defaults);
             }
-            object.attrs.insert(name, inner.ty);
+            attrs.insert(name, inner.ty);
         }
+        let object = ObjectType { attrs: attrs.into_iter().collect(), optional };
         TypeConstraint { ty: Type::Object(Arc::new(object)), defaults }
     }
 
@@ -270,7 +272,7 @@ impl Reader {
         &mut self,
         expr: &Expr,
         name: &Arc<str>,
-        object: &mut ObjectType,
+        optional: &mut BTreeSet<Arc<str>>,
         defaults: &mut Defaults,
     ) -> TypeConstraint {
         let Kind::Call(call) = expr.kind() else { return self.constraint(expr) };
@@ -290,7 +292,7 @@ impl Reader {
             }
         };
         let inner = self.constraint(ty);
-        object.optional.insert(name.clone());
+        optional.insert(name.clone());
         if let Some(default) = default
             && let Some(value) = self.default(default, &inner)
         {
@@ -371,13 +373,13 @@ fn fill(defaults: &Defaults, ty: &Type, value: &Value) -> Value {
     filled.mark(marks)
 }
 
-fn fill_object(defaults: &Defaults, object: &ObjectType, attrs: &BTreeMap<Arc<str>, Value>) -> Value {
+fn fill_object(defaults: &Defaults, object: &ObjectType, attrs: &NameMap<Value>) -> Value {
     let none = Defaults::default();
-    let mut out = attrs.clone();
+    let mut out: BTreeMap<&Arc<str>, Value> = attrs.iter().map(|(k, v)| (k, v.clone())).collect();
     for (name, ty) in &object.attrs {
         let given = attrs.get(name).filter(|v| !v.is_null());
         let Some(base) = given.or_else(|| defaults.values.get(name)) else { continue };
-        out.insert(name.clone(), fill(defaults.attrs.get(name).unwrap_or(&none), ty, base));
+        out.insert(name, fill(defaults.attrs.get(name).unwrap_or(&none), ty, base));
     }
-    Value::object(out)
+    Value::object(out.into_iter().map(|(k, v)| (k.clone(), v)))
 }

@@ -1,7 +1,6 @@
 //! What results inherit from their operands: marks, causes of being unknown, refinements.
 
-use groma_types::{Cause, Marks, Number, Refinements, Type, Unknown, Value, ValueKind};
-use std::collections::BTreeSet;
+use groma_types::{Causes, Marks, Number, Refinements, Type, Unknown, Value, ValueKind};
 use std::sync::Arc;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -9,7 +8,7 @@ use unicode_segmentation::UnicodeSegmentation;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Heritage {
     marks: Marks,
-    causes: BTreeSet<Cause>,
+    causes: Causes,
 }
 
 impl Heritage {
@@ -30,7 +29,7 @@ impl Heritage {
     pub(crate) fn add(&mut self, value: &Value) {
         self.marks = self.marks.union(value.marks());
         if let Some(u) = value.as_unknown() {
-            self.causes.extend(u.causes.iter().cloned());
+            self.causes.join(&u.causes);
         }
     }
 

@@ -1,6 +1,9 @@
 //! Identities: the addresses of everything in a configuration. `Display` and the parsers are inverse.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -28,14 +31,57 @@ pub enum Mode {
     Ephemeral,
 }
 
-/// A resource block in a module instance.
+/// A resource block in a module instance. Shared: whatever is about the block names it.
+#[derive(Clone, Debug, Eq)]
+pub struct ResourceAddr(Arc<ResourceParts>);
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ResourceAddr {
+pub struct ResourceParts {
     pub module: ModuleAddr,
     pub mode: Mode,
     pub kind: Arc<str>,
     pub name: Arc<str>,
 }
+
+/// A shared address reads as its parts, and is compared without looking at them where it is the same one.
+macro_rules! shared {
+    ($address:ty, $parts:ty) => {
+        impl Deref for $address {
+            type Target = $parts;
+
+            fn deref(&self) -> &$parts {
+                &self.0
+            }
+        }
+
+        impl PartialEq for $address {
+            fn eq(&self, other: &Self) -> bool {
+                Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+            }
+        }
+
+        impl Hash for $address {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
+            }
+        }
+
+        impl Ord for $address {
+            fn cmp(&self, other: &Self) -> Ordering {
+                if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+            }
+        }
+
+        impl PartialOrd for $address {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+    };
+}
+
+shared!(ResourceAddr, ResourceParts);
+shared!(ProviderAddr, ProviderParts);
 
 /// One instance of a resource block.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,14 +90,28 @@ pub struct InstanceAddr {
     pub key: Option<InstanceKey>,
 }
 
-/// A provider configuration (one instance of it).
+/// A provider configuration (one instance of it). Shared, as resources are.
+#[derive(Clone, Debug, Eq)]
+pub struct ProviderAddr(Arc<ProviderParts>);
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProviderAddr {
+pub struct ProviderParts {
     pub module: ModuleAddr,
     /// Type of the provider: `aws`, `kubernetes`.
     pub name: Arc<str>,
     pub alias: Option<Arc<str>>,
     pub key: Option<InstanceKey>,
+}
+
+impl ProviderAddr {
+    pub fn new(
+        module: ModuleAddr,
+        name: Arc<str>,
+        alias: Option<Arc<str>>,
+        key: Option<InstanceKey>,
+    ) -> ProviderAddr {
+        ProviderAddr(Arc::new(ProviderParts { module, name, alias, key }))
+    }
 }
 
 /// Anything that can be a node.
@@ -104,11 +164,14 @@ impl ModuleAddr {
 }
 
 impl ResourceAddr {
+    pub fn new(module: ModuleAddr, mode: Mode, kind: Arc<str>, name: Arc<str>) -> ResourceAddr {
+        ResourceAddr(Arc::new(ResourceParts { module, mode, kind, name }))
+    }
     pub fn managed(module: ModuleAddr, kind: &str, name: &str) -> ResourceAddr {
-        ResourceAddr { module, mode: Mode::Managed, kind: kind.into(), name: name.into() }
+        ResourceAddr::new(module, Mode::Managed, kind.into(), name.into())
     }
     pub fn data(module: ModuleAddr, kind: &str, name: &str) -> ResourceAddr {
-        ResourceAddr { module, mode: Mode::Data, kind: kind.into(), name: name.into() }
+        ResourceAddr::new(module, Mode::Data, kind.into(), name.into())
     }
     #[must_use]
     pub fn instance(&self, key: Option<InstanceKey>) -> InstanceAddr {
@@ -267,7 +330,7 @@ fn parse_resource(text: &str) -> Result<InstanceAddr, AddressError> {
     if first.key.is_some() || parts.next().is_some() {
         return Err(bad("only the last name may have a key, and nothing follows it"));
     }
-    let resource = ResourceAddr { module, mode, kind: first.name.into(), name: last.name.into() };
+    let resource = ResourceAddr::new(module, mode, first.name.into(), last.name.into());
     Ok(InstanceAddr { resource, key: last.key })
 }
 
@@ -319,18 +382,15 @@ impl FromStr for ProviderAddr {
         let module = take_modules(&mut parts).ok_or_else(bad)?;
         let parts: Vec<Part> = parts.collect();
         match parts.as_slice() {
-            [p, name] if p.name == "provider" => Ok(ProviderAddr {
+            [p, name] if p.name == "provider" => {
+                Ok(ProviderAddr::new(module, name.name.as_str().into(), None, name.key.clone()))
+            }
+            [p, name, alias] if p.name == "provider" && name.key.is_none() => Ok(ProviderAddr::new(
                 module,
-                name: name.name.as_str().into(),
-                alias: None,
-                key: name.key.clone(),
-            }),
-            [p, name, alias] if p.name == "provider" && name.key.is_none() => Ok(ProviderAddr {
-                module,
-                name: name.name.as_str().into(),
-                alias: Some(alias.name.as_str().into()),
-                key: alias.key.clone(),
-            }),
+                name.name.as_str().into(),
+                Some(alias.name.as_str().into()),
+                alias.key.clone(),
+            )),
             _ => Err(bad()),
         }
     }

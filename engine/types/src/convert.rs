@@ -1,5 +1,6 @@
 //! Conversion of values to types and unification of types, by Terraform's rules.
 
+use crate::names::NameMap;
 use crate::path::{AttrPath, Step};
 use crate::ty::{ObjectType, Type};
 use crate::unify::one_type;
@@ -103,7 +104,7 @@ fn convert_at(value: &Value, ty: &Type, at: &AttrPath) -> Result<Value, ConvertE
 /// which not even the type is known, or its order on elements of a set that are not known.
 fn open_collection(value: &Value, ty: &Type) -> Option<Value> {
     let (Type::List(e) | Type::Set(e) | Type::Map(e)) = ty else { return None };
-    let count = value.as_seq().map(<[Value]>::len).or_else(|| value.as_map().map(BTreeMap::len))?;
+    let count = value.as_seq().map(<[Value]>::len).or_else(|| value.as_map().map(NameMap::len))?;
     let from_set = matches!(value.kind(), ValueKind::Set(..));
     let unordered = from_set && matches!(ty, Type::List(_)) && !value.is_wholly_known();
     let structural = matches!(value.kind(), ValueKind::Tuple(_) | ValueKind::Object(_));

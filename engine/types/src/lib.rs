@@ -9,6 +9,7 @@ pub mod convert;
 pub mod diagnostic;
 pub mod json;
 pub mod marks;
+pub mod names;
 pub mod number;
 pub mod path;
 pub mod schema;
@@ -21,10 +22,12 @@ pub mod value;
 pub mod version;
 
 pub use address::{
-    Address, InstanceAddr, InstanceKey, Mode, ModuleAddr, ModuleStep, ProviderAddr, ResourceAddr,
+    Address, InstanceAddr, InstanceKey, Mode, ModuleAddr, ModuleStep, ProviderAddr, ProviderParts,
+    ResourceAddr, ResourceParts,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};
 pub use marks::Marks;
+pub use names::{Causes, NameMap, SortedMap};
 pub use number::Number;
 pub use path::{AttrPath, Step};
 pub use source::{SourceId, SourceMap, Span};

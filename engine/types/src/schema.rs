@@ -91,7 +91,8 @@ pub enum Nesting {
 #[derive(Clone, Debug)]
 pub struct NestedBlock {
     pub nesting: Nesting,
-    pub block: Block,
+    /// Shared by all places that have the same block: a pod template is large and in many kinds.
+    pub block: Arc<Block>,
     pub min: usize,
     pub max: Option<usize>,
     /// If absent from the configuration the provider fills it; absence is no change.
@@ -270,10 +271,10 @@ impl Attribute {
 }
 
 impl NestedBlock {
-    pub fn new(nesting: Nesting, block: Block) -> NestedBlock {
+    pub fn new(nesting: Nesting, block: impl Into<Arc<Block>>) -> NestedBlock {
         NestedBlock {
             nesting,
-            block,
+            block: block.into(),
             min: 0,
             max: None,
             computed: false,
@@ -282,7 +283,7 @@ impl NestedBlock {
         }
     }
     /// A list with at most one element, as upstream has `metadata`, `spec`, `vpc_config`.
-    pub fn one(block: Block) -> NestedBlock {
+    pub fn one(block: impl Into<Arc<Block>>) -> NestedBlock {
         NestedBlock { max: Some(1), ..NestedBlock::new(Nesting::List, block) }
     }
     #[must_use]

@@ -1,6 +1,7 @@
 //! Types of values, Terraform's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::names::NameMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ pub enum Type {
 /// Attributes of an object type; `optional` ones may be absent when a value is converted to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectType {
-    pub attrs: BTreeMap<Arc<str>, Type>,
+    pub attrs: NameMap<Type>,
     pub optional: BTreeSet<Arc<str>>,
 }
 

@@ -8,10 +8,12 @@
 
 use crate::address::Address;
 use crate::marks::Marks;
+pub use crate::names::Causes;
+use crate::names::NameMap;
 use crate::number::Number;
 use crate::path::{AttrPath, Step};
 use crate::ty::{ObjectType, Type};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,9 +32,9 @@ pub enum ValueKind {
     /// Element type and elements, sorted, none twice.
     Set(Type, Arc<Vec<Value>>),
     /// Element type and elements.
-    Map(Type, Arc<BTreeMap<Arc<str>, Value>>),
+    Map(Type, Arc<NameMap<Value>>),
     Tuple(Arc<Vec<Value>>),
-    Object(Arc<BTreeMap<Arc<str>, Value>>),
+    Object(Arc<NameMap<Value>>),
     // Last, so that what is known comes first in a set.
     Null(Type),
     Unknown(Arc<Unknown>),
@@ -44,7 +46,7 @@ pub struct Unknown {
     pub ty: Type,
     pub refine: Refinements,
     /// What it waits for; the reason of every deferral.
-    pub causes: BTreeSet<Cause>,
+    pub causes: Causes,
     /// How to make it at each use, where the value is minted.
     pub residual: Option<Arc<Residual>>,
 }
@@ -76,7 +78,7 @@ pub enum Residual {
     Mint(Mint, AttrPath),
     /// The place `path` of the value of an expression over named inputs, some of which are minted.
     /// Inputs are keyed by the text of the reference (`local.token`, `data.x.y`).
-    Expr { text: Arc<str>, inputs: BTreeMap<Arc<str>, Value>, path: AttrPath },
+    Expr { text: Arc<str>, inputs: NameMap<Value>, path: AttrPath },
 }
 
 /// A minter and its arguments; all of them known.
@@ -91,7 +93,7 @@ pub struct Mint {
 
 impl Unknown {
     pub fn of(ty: Type) -> Unknown {
-        Unknown { ty, refine: Refinements::default(), causes: BTreeSet::new(), residual: None }
+        Unknown { ty, refine: Refinements::default(), causes: Causes::new(), residual: None }
     }
 }
 
@@ -247,7 +249,7 @@ impl Value {
         }
     }
     /// Elements of a map or object.
-    pub fn as_map(&self) -> Option<&BTreeMap<Arc<str>, Value>> {
+    pub fn as_map(&self) -> Option<&NameMap<Value>> {
         match &self.kind {
             ValueKind::Map(_, vs) | ValueKind::Object(vs) => Some(vs),
             _ => None,
@@ -274,11 +276,11 @@ impl Value {
     }
 
     /// Everything that unknown parts of this value wait for.
-    pub fn causes(&self) -> BTreeSet<Cause> {
-        let mut causes = BTreeSet::new();
+    pub fn causes(&self) -> Causes {
+        let mut causes = Causes::new();
         self.walk(&mut |v| {
             if let Some(u) = v.as_unknown() {
-                causes.extend(u.causes.iter().cloned());
+                causes.join(&u.causes);
             }
         });
         causes
@@ -417,6 +419,6 @@ impl std::ops::Deref for Resolved {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unresolved {
     pub path: AttrPath,
-    pub causes: BTreeSet<Cause>,
+    pub causes: Causes,
     pub minted: bool,
 }

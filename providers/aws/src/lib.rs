@@ -33,7 +33,7 @@ use groma_types::schema::{KindSchema, ProviderSchema};
 use groma_types::{Mode, Resolved, Value};
 use resources::Resource;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The kinds by name; shared by the provider and its configurations.
 struct Kinds {
@@ -67,53 +67,56 @@ fn unknown_kind(kind: &str) -> ProviderError {
 /// The AWS provider.
 pub struct AwsProvider {
     settings: AwsSettings,
-    schema: ProviderSchema,
-    kinds: Arc<Kinds>,
 }
+
+/// Made when the first stack asks for it: most commands and many stacks do not.
+static KINDS: LazyLock<Kinds> = LazyLock::new(Kinds::all);
+static SCHEMA: LazyLock<ProviderSchema> = LazyLock::new(|| provider_schema(&KINDS));
 
 impl AwsProvider {
     pub fn new(settings: AwsSettings) -> AwsProvider {
-        let kinds = Kinds::all();
-        let schema = ProviderSchema {
-            name: "aws".into(),
-            sources: vec!["hashicorp/aws".into()],
-            upstream: Some(("5.0.0".into(), "7.0.0".into())),
-            config: config::schema(),
-            address_args: Vec::new(),
-            resources: kinds.resources.iter().map(|(k, (s, _))| (k.clone(), s.clone())).collect(),
-            data: kinds.data.iter().map(|(k, (s, _))| (k.clone(), s.clone())).collect(),
-            ephemeral: BTreeMap::new(),
-        };
-        AwsProvider { settings, schema, kinds: Arc::new(kinds) }
+        AwsProvider { settings }
+    }
+}
+
+fn provider_schema(kinds: &Kinds) -> ProviderSchema {
+    ProviderSchema {
+        name: "aws".into(),
+        sources: vec!["hashicorp/aws".into()],
+        upstream: Some(("5.0.0".into(), "7.0.0".into())),
+        config: config::schema(),
+        address_args: Vec::new(),
+        resources: kinds.resources.iter().map(|(k, (s, _))| (k.clone(), s.clone())).collect(),
+        data: kinds.data.iter().map(|(k, (s, _))| (k.clone(), s.clone())).collect(),
+        ephemeral: BTreeMap::new(),
     }
 }
 
 #[async_trait]
 impl Provider for AwsProvider {
     fn schema(&self) -> &ProviderSchema {
-        &self.schema
+        &SCHEMA
     }
 
     fn validate(&self, mode: Mode, kind: &str, config: &Value) -> Vec<Problem> {
         match mode {
-            Mode::Managed => self.kinds.resource(kind).map(|r| r.validate(config)).unwrap_or_default(),
-            _ => self.kinds.data(kind).map(|(_, d)| d.validate(config)).unwrap_or_default(),
+            Mode::Managed => KINDS.resource(kind).map(|r| r.validate(config)).unwrap_or_default(),
+            _ => KINDS.data(kind).map(|(_, d)| d.validate(config)).unwrap_or_default(),
         }
     }
 
     fn plan(&self, kind: &str, input: PlanInput<'_>) -> Result<PlanOutput, ProviderError> {
-        self.kinds.resource(kind)?.plan(input)
+        KINDS.resource(kind)?.plan(input)
     }
 
     async fn configure(&self, request: Configure) -> Result<Arc<dyn Configured>, ProviderError> {
         let args = ProviderArgs::of(request.config.value());
         let aws = Aws::new(&self.settings, args, request.env).await?;
-        Ok(Arc::new(ConfiguredAws { kinds: self.kinds.clone(), aws }))
+        Ok(Arc::new(ConfiguredAws { aws }))
     }
 }
 
 struct ConfiguredAws {
-    kinds: Arc<Kinds>,
     aws: Aws,
 }
 
@@ -124,7 +127,7 @@ impl Configured for ConfiguredAws {
     }
 
     async fn read(&self, kind: &str, request: ReadRequest) -> Result<Read, ProviderError> {
-        self.kinds.resource(kind)?.read(&self.aws, request).await
+        KINDS.resource(kind)?.read(&self.aws, request).await
     }
 
     async fn read_many(
@@ -132,17 +135,17 @@ impl Configured for ConfiguredAws {
         kind: &str,
         requests: &[ReadRequest],
     ) -> Result<Option<Vec<Read>>, ProviderError> {
-        self.kinds.resource(kind)?.read_many(&self.aws, requests).await
+        KINDS.resource(kind)?.read_many(&self.aws, requests).await
     }
 
     async fn read_data(&self, kind: &str, config: Resolved) -> Result<Option<Value>, ProviderError> {
-        let (schema, data) = self.kinds.data(kind)?;
+        let (schema, data) = KINDS.data(kind)?;
         let Some(read) = data.read(&self.aws, config.value()).await? else { return Ok(None) };
         data::finish(&schema.block, config.value(), &read).map(|done| Some(done.into_value()))
     }
 
     async fn mint(&self, kind: &str, args: Resolved) -> Result<Minted, ProviderError> {
-        self.kinds.data(kind)?.1.mint(&self.aws, args.value()).await
+        KINDS.data(kind)?.1.mint(&self.aws, args.value()).await
     }
 
     async fn create(
@@ -151,7 +154,7 @@ impl Configured for ConfiguredAws {
         request: CreateRequest,
         ctx: &dyn OpContext,
     ) -> Result<Object, ProviderError> {
-        self.kinds.resource(kind)?.create(&self.aws, request, ctx).await
+        KINDS.resource(kind)?.create(&self.aws, request, ctx).await
     }
 
     async fn update(
@@ -160,7 +163,7 @@ impl Configured for ConfiguredAws {
         request: UpdateRequest,
         ctx: &dyn OpContext,
     ) -> Result<Object, ProviderError> {
-        self.kinds.resource(kind)?.update(&self.aws, request, ctx).await
+        KINDS.resource(kind)?.update(&self.aws, request, ctx).await
     }
 
     async fn delete(
@@ -169,7 +172,7 @@ impl Configured for ConfiguredAws {
         request: DeleteRequest,
         ctx: &dyn OpContext,
     ) -> Result<(), ProviderError> {
-        self.kinds.resource(kind)?.delete(&self.aws, request, ctx).await
+        KINDS.resource(kind)?.delete(&self.aws, request, ctx).await
     }
 
     async fn resume(
@@ -178,15 +181,15 @@ impl Configured for ConfiguredAws {
         request: ResumeRequest,
         ctx: &dyn OpContext,
     ) -> Result<Read, ProviderError> {
-        self.kinds.resource(kind)?.resume(&self.aws, request, ctx).await
+        KINDS.resource(kind)?.resume(&self.aws, request, ctx).await
     }
 
     async fn import(&self, kind: &str, id: &str) -> Result<Read, ProviderError> {
-        self.kinds.resource(kind)?.import(&self.aws, id).await
+        KINDS.resource(kind)?.import(&self.aws, id).await
     }
 
     async fn recover(&self, kind: &str, request: RecoverRequest) -> Result<Found, ProviderError> {
-        self.kinds.resource(kind)?.recover(&self.aws, request).await
+        KINDS.resource(kind)?.recover(&self.aws, request).await
     }
 }
 

@@ -28,11 +28,11 @@ use cluster::Cluster;
 use groma_provider::{
     Configure, Configured, Part, PlanInput, PlanOutput, Problem, Provider, ProviderError, async_trait,
 };
-use groma_types::schema::{Attribute, KindSchema, ProviderSchema, Relation, Timeouts};
+use groma_types::schema::{Attribute, Block, KindSchema, ProviderSchema, Relation, Timeouts};
 use groma_types::{Mode, Type, Value};
 use schema::Kind;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// What the stack's owner allows.
@@ -45,9 +45,11 @@ pub struct Settings {
 /// The provider `kubernetes`.
 pub struct KubernetesProvider {
     settings: Settings,
-    schema: ProviderSchema,
-    catalog: Arc<Catalog>,
 }
+
+/// Made when the first stack asks for it: most commands and many stacks do not.
+static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(|| Arc::new(Catalog::new()));
+static SCHEMA: LazyLock<ProviderSchema> = LazyLock::new(|| provider_schema(&CATALOG));
 
 /// All kinds, by each of their names.
 pub(crate) struct Catalog {
@@ -75,8 +77,7 @@ impl Catalog {
 
 impl KubernetesProvider {
     pub fn new(settings: Settings) -> KubernetesProvider {
-        let catalog = Arc::new(Catalog::new());
-        KubernetesProvider { settings, schema: provider_schema(&catalog), catalog }
+        KubernetesProvider { settings }
     }
 }
 
@@ -89,7 +90,7 @@ fn provider_schema(catalog: &Catalog) -> ProviderSchema {
     resources.insert(manifests::KIND.into(), manifests::schema(&catalog.manifest));
     let data = catalog.data.iter().map(|(&name, kind)| {
         let id = Attribute::computed(Type::String, ID_DOC);
-        (name.into(), KindSchema::new(name, "kubernetes", kind.fields.block().attr("id", id)))
+        (name.into(), KindSchema::new(name, "kubernetes", Block::clone(kind.fields.block()).attr("id", id)))
     });
     let data = data.collect();
     ProviderSchema {
@@ -106,7 +107,7 @@ fn provider_schema(catalog: &Catalog) -> ProviderSchema {
 
 fn kind_schema(name: &str, kind: &Kind) -> KindSchema {
     let id = Attribute::computed(Type::String, ID_DOC);
-    let block = kind.fields.block().attr("id", id);
+    let block = Block::clone(kind.fields.block()).attr("id", id);
     let key: &[&str] =
         if kind.resource.namespaced { &["metadata.namespace", "metadata.name"] } else { &["metadata.name"] };
     let mut schema = KindSchema::new(name, "kubernetes", block).key(key);
@@ -154,7 +155,11 @@ fn kind_schema(name: &str, kind: &Kind) -> KindSchema {
 #[async_trait]
 impl Provider for KubernetesProvider {
     fn schema(&self) -> &ProviderSchema {
-        &self.schema
+        &SCHEMA
+    }
+
+    fn rehearses(&self) -> bool {
+        true
     }
 
     fn validate(&self, mode: Mode, kind: &str, config: &Value) -> Vec<Problem> {
@@ -164,11 +169,11 @@ impl Provider for KubernetesProvider {
         if manifest::is_manifest(kind) {
             return validate::manifest(config);
         }
-        self.catalog.kinds.get(kind).map(|kind| validate::typed(kind, config)).unwrap_or_default()
+        CATALOG.kinds.get(kind).map(|kind| validate::typed(kind, config)).unwrap_or_default()
     }
 
     fn plan(&self, kind: &str, input: PlanInput<'_>) -> Result<PlanOutput, ProviderError> {
-        plan::plan(&self.catalog, kind, input)
+        plan::plan(&CATALOG, kind, input)
     }
 
     fn parts(&self, _kind: &str, documents: Vec<Value>) -> Result<Vec<Part>, ProviderError> {
@@ -181,7 +186,7 @@ impl Provider for KubernetesProvider {
         let access = config::access(args, minter.is_some(), allow, &request.env).await?;
         let client = Client::new(&access, minter, request.env, request.fresh_host)?;
         let takes_over = args.get("force_conflicts").and_then(Value::as_bool).unwrap_or(false);
-        Ok(Arc::new(Cluster::new(client, self.catalog.clone(), takes_over)))
+        Ok(Arc::new(Cluster::new(client, CATALOG.clone(), takes_over)))
     }
 }
 

@@ -44,8 +44,7 @@ pub(crate) fn settings() -> Arc<Fields> {
 
 pub(crate) fn schema(settings: &Fields) -> KindSchema {
     let fields = Attribute::optional(Type::list(Type::String), "Paths that the API may change.");
-    let block: Block = settings
-        .block()
+    let block: Block = Block::clone(settings.block())
         .attr("computed_fields", fields)
         .attr("manifest", Attribute::required(Type::Dynamic, "The object, as the API has it."))
         .attr(

@@ -16,7 +16,7 @@ use groma_types::schema::{Attribute, Block, ChangesWith, NestedBlock, Nesting, P
 use groma_types::{AttrPath, Number, ObjectType, Type, Value, ValueKind};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The annotation that carries the owner mark; it never shows among the attributes.
 pub(crate) const OWNER_ANNOTATION: &str = "groma.dev/owner";
@@ -81,6 +81,7 @@ pub(crate) struct Fields {
     pub(crate) doc: &'static str,
     pub(crate) list: Vec<Field>,
     pub(crate) ty: Type,
+    block: OnceLock<Arc<Block>>,
 }
 
 /// Turns `image_pull_policy` into `imagePullPolicy`.
@@ -284,7 +285,7 @@ impl Field {
 
     fn nested(&self, fields: &Fields, max: Option<usize>) -> NestedBlock {
         let nesting = if matches!(self.shape, Shape::Group(..)) { Nesting::Set } else { Nesting::List };
-        let mut nested = NestedBlock::new(nesting, fields.block());
+        let mut nested = NestedBlock::new(nesting, fields.block().clone());
         nested.max = max;
         nested.min = usize::from(self.presence == Presence::Required);
         nested.computed = self.is_computed();
@@ -297,11 +298,15 @@ impl Fields {
     pub(crate) fn new(doc: &'static str, list: Vec<Field>) -> Arc<Fields> {
         let attrs = list.iter().map(|f| (f.name.into(), f.ty())).collect();
         let ty = Type::Object(Arc::new(ObjectType { attrs, optional: Default::default() }));
-        Arc::new(Fields { doc, list, ty })
+        Arc::new(Fields { doc, list, ty, block: OnceLock::new() })
     }
 
     /// The schema of this block.
-    pub(crate) fn block(&self) -> Block {
+    pub(crate) fn block(&self) -> &Arc<Block> {
+        self.block.get_or_init(|| Arc::new(self.make_block()))
+    }
+
+    fn make_block(&self) -> Block {
         let mut block = Block::new(self.doc);
         for field in &self.list {
             block = match &field.shape {

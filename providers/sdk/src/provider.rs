@@ -16,6 +16,11 @@ use std::time::Duration;
 pub trait Provider: Send + Sync {
     fn schema(&self) -> &ProviderSchema;
 
+    /// Whether its API can be asked what it would say to a change ([`Configured::rehearse`]).
+    fn rehearses(&self) -> bool {
+        false
+    }
+
     /// Finds faults of a resource's or data source's arguments that the schema can't express. Unknown parts pass.
     fn validate(&self, mode: Mode, kind: &str, config: &Value) -> Vec<Problem> {
         let _ = (mode, kind, config);

@@ -72,7 +72,7 @@ pub struct Module {
     pub outputs: BTreeMap<Arc<str>, Output>,
     pub providers: Vec<ProviderBlock>,
     pub required_providers: BTreeMap<Arc<str>, RequiredProvider>,
-    pub resources: BTreeMap<BlockId, ResourceBlock>,
+    pub resources: BTreeMap<BlockId, Arc<ResourceBlock>>,
     pub calls: BTreeMap<Arc<str>, ModuleCall>,
     pub moved: Vec<Moved>,
     pub removed: Vec<Removed>,
@@ -219,7 +219,8 @@ pub struct ResourceBlock {
     /// All arguments but the meta-arguments.
     pub body: Body,
     pub depends_on: Vec<Reference>,
-    pub lifecycle: Lifecycle,
+    /// Most blocks share the one that says nothing.
+    pub lifecycle: Arc<Lifecycle>,
     /// `timeouts` by operation (`create`, `update`, `delete`, `read`), as text such as `30m`.
     pub timeouts: BTreeMap<Arc<str>, Expr>,
     /// In the order in which they run.

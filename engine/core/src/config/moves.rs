@@ -6,7 +6,9 @@
 //! each of its instances.
 
 use super::{Config, ModulePath, Moved, Named};
-use groma_types::{InstanceAddr, InstanceKey, Mode, ModuleAddr, ModuleStep, ResourceAddr, Span};
+use groma_types::{
+    InstanceAddr, InstanceKey, Mode, ModuleAddr, ModuleStep, ResourceAddr, ResourceParts, Span,
+};
 use std::fmt;
 use std::sync::Arc;
 
@@ -89,7 +91,7 @@ impl End {
         let (module, tail) = match named {
             Named::Module(module) => (module, Tail::Module),
             Named::Resource(InstanceAddr { resource, key }) => {
-                let ResourceAddr { module, mode, kind, name } = resource;
+                let ResourceParts { module, mode, kind, name } = &**resource;
                 let (kind, name, key) = (kind.clone(), name.clone(), last(key));
                 (module, Tail::Resource { mode: *mode, kind, name, key })
             }
@@ -224,13 +226,14 @@ impl Move {
         let inside = &old.module.0[self.from.steps.len()..];
         let module = self.module_of(&old.module, inside);
         let moved = match &self.to.tail {
-            Tail::Module => ResourceAddr { module, ..old.clone() }.instance(address.key.clone()),
+            Tail::Module => ResourceAddr::new(module, old.mode, old.kind.clone(), old.name.clone())
+                .instance(address.key.clone()),
             Tail::Resource { mode, kind, name, key } => {
                 let key = match key {
                     Key::Any => address.key.clone(),
                     Key::Is(key) => key.clone(),
                 };
-                ResourceAddr { module, mode: *mode, kind: kind.clone(), name: name.clone() }.instance(key)
+                ResourceAddr::new(module, *mode, kind.clone(), name.clone()).instance(key)
             }
         };
         Some(moved)

@@ -46,6 +46,10 @@ pub fn expression(node: &Node, want: &Type, out: &mut Diagnostics) -> Expr {
 }
 
 fn template(text: &Text, out: &mut Diagnostics) -> Expr {
+    // Most texts are just text: made when it is asked for, they need no tree that is kept.
+    if let Some(fixed) = text.fixed() {
+        return Expr::literal(Value::string(fixed), text.whole());
+    }
     let (expr, found) = text.template();
     out.extend(found.iter().cloned());
     expr.clone()

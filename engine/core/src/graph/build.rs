@@ -11,8 +11,9 @@ use crate::plan::planner::{ChangeKey, Planner, block_of, shares_keys};
 use crate::plan::{Change, ChangeAction};
 use crate::state::{Object, ObjectId};
 use groma_types::{InstanceAddr, Mode, ProviderAddr, ResourceAddr};
-use petgraph::algo::tarjan_scc;
-use petgraph::graph::{DiGraph, NodeIndex};
+use indexmap::IndexSet;
+use petgraph::algo::kosaraju_scc;
+use petgraph::graph::DiGraph;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -75,10 +76,21 @@ pub struct Edge {
     pub why: Why,
 }
 
+/// An edge between nodes by their numbers in a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Link {
+    pub from: usize,
+    pub to: usize,
+    pub why: Why,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Piece {
+    /// The piece's own nodes, sorted; after them, sorted too, what edges name of earlier pieces.
     pub nodes: Vec<Node>,
-    pub edges: Vec<Edge>,
+    /// How many of the nodes are its own.
+    pub own: usize,
+    pub edges: Vec<Link>,
     pub yielded: Vec<Edge>,
     /// A cycle that nothing could break, in order.
     pub cycle: Option<Vec<Node>>,
@@ -97,8 +109,11 @@ pub enum Extent<'a> {
 struct Building<'a> {
     planner: &'a Planner,
     extent: &'a Extent<'a>,
-    nodes: BTreeSet<Node>,
-    edges: BTreeSet<Edge>,
+    /// Numbered as they were met.
+    nodes: IndexSet<Node>,
+    /// By number: whether the piece makes the node.
+    own: Vec<bool>,
+    edges: Vec<Link>,
     /// Resource blocks in module instances, by block.
     addresses: BTreeMap<Block, Vec<ResourceAddr>>,
     /// The deletion of each object that goes.
@@ -118,8 +133,9 @@ pub fn build(planner: &Planner, extent: &Extent<'_>) -> Piece {
     let mut building = Building {
         planner,
         extent,
-        nodes: BTreeSet::new(),
-        edges: BTreeSet::new(),
+        nodes: IndexSet::new(),
+        own: Vec::new(),
+        edges: Vec::new(),
         addresses,
         retired: BTreeMap::new(),
         dependents: BTreeMap::new(),
@@ -146,9 +162,23 @@ impl Building<'_> {
         }
     }
 
+    fn number(&mut self, node: Node) -> usize {
+        let (number, is_new) = self.nodes.insert_full(node);
+        if is_new {
+            self.own.push(false);
+        }
+        number
+    }
+
+    fn node(&mut self, node: Node) {
+        let number = self.number(node);
+        self.own[number] = true;
+    }
+
     fn edge(&mut self, from: Node, to: Node, why: Why) {
+        let (from, to) = (self.number(from), self.number(to));
         if from != to {
-            self.edges.insert(Edge { from, to, why });
+            self.edges.push(Link { from, to, why });
         }
     }
 
@@ -177,7 +207,7 @@ impl Building<'_> {
         let planner = self.planner;
         for address in planner.providers.keys() {
             let node = Node::Provider(address.clone());
-            self.nodes.insert(node.clone());
+            self.node(node.clone());
             let key = (address.module.path(), address.name.clone(), address.alias.clone());
             let reach = planner.order.provider_reach.get(&key).cloned().unwrap_or_default();
             for block in reach {
@@ -231,8 +261,8 @@ impl Building<'_> {
             return;
         }
         let (expanded, settled) = (Node::Expanded(address.clone()), Node::Settled(address.clone()));
-        self.nodes.insert(expanded.clone());
-        self.nodes.insert(settled.clone());
+        self.node(expanded.clone());
+        self.node(settled.clone());
         self.edge(expanded.clone(), settled, Why::Structure);
         let block = block_of(address);
         let reach = self.planner.order.reach.get(&block).cloned().unwrap_or_default();
@@ -249,7 +279,7 @@ impl Building<'_> {
             _ if self.planner.reads.contains_key(address) => Node::Read(address.clone()),
             _ => return,
         };
-        self.nodes.insert(node.clone());
+        self.node(node.clone());
         if matches!(self.extent, Extent::Whole) {
             self.edge(Node::Expanded(block.clone()), node.clone(), Why::Structure);
         }
@@ -268,7 +298,9 @@ impl Building<'_> {
     /// Instances of one text: what others may live in comes first.
     fn ranks(&mut self, address: &ResourceAddr) {
         let mut by_rank: BTreeMap<u8, Vec<Node>> = BTreeMap::new();
-        let ranks = self.planner.ranks.iter().filter(|(a, _)| a.resource == *address && self.settles(a));
+        let all = self.planner.ranks.range(address.instance(None)..);
+        let own = all.take_while(|(a, _)| a.resource == *address);
+        let ranks = own.filter(|(a, _)| self.settles(a));
         for (instance, rank) in ranks {
             by_rank.entry(*rank).or_default().push(Node::Settle(instance.clone()));
         }
@@ -310,13 +342,14 @@ impl Building<'_> {
         let going: Vec<&Change> = planner
             .changes
             .values()
+            .map(|c| &**c)
             .filter(|c| {
                 (c.action.deletes() || c.action == ChangeAction::Forget) && self.has_instance(&c.address)
             })
             .collect();
         for change in &going {
             let node = Node::Retire((change.address.clone(), change.deposed.clone()));
-            self.nodes.insert(node.clone());
+            self.node(node.clone());
             if let Some(id) = &change.object {
                 self.retired.insert(id.clone(), node);
             }
@@ -449,52 +482,89 @@ impl Building<'_> {
     // ---- yielding ----------------------------------------------------------------------------------------------
 
     fn finish(self) -> Piece {
-        let mut piece = Piece { nodes: self.nodes.into_iter().collect(), ..Piece::default() };
-        let mut edges: Vec<Edge> = self.edges.into_iter().collect();
-        let mut passes: Vec<Why> = vec![Why::LetGo];
-        passes.extend(
-            [
-                Inferred::Grants,
-                Inferred::Network,
-                Inferred::Capacity,
-                Inferred::Hosted,
-                Inferred::ExternalEffect,
-            ]
-            .map(Why::Inferred),
-        );
-        for pass in passes {
-            let components = components(&edges);
-            if components.is_empty() {
+        // Numbers that do not depend on the order in which nodes were met.
+        let own = self.own;
+        let mut named: Vec<(bool, Node, usize)> =
+            self.nodes.into_iter().enumerate().map(|(met, node)| (!own[met], node, met)).collect();
+        named.sort_unstable();
+        let mut number = vec![0; named.len()];
+        named.iter().enumerate().for_each(|(new, (_, _, met))| number[*met] = new);
+        let renumbered = |e: Link| Link { from: number[e.from], to: number[e.to], why: e.why };
+        let mut edges: Vec<Link> = self.edges.into_iter().map(renumbered).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        let nodes: Vec<Node> = named.into_iter().map(|(_, node, _)| node).collect();
+        let own = own.iter().filter(|o| **o).count();
+
+        let mut yielded = Vec::new();
+        let mut cycles = Cycles::find(nodes.len(), &edges);
+        for pass in YIELDING {
+            if cycles.is_empty() {
                 break;
             }
-            let inside = |e: &Edge| components.iter().any(|c| c.contains(&e.from) && c.contains(&e.to));
-            let (gone, kept): (Vec<Edge>, Vec<Edge>) =
-                edges.into_iter().partition(|e| e.why == pass && inside(e));
-            debug_assert!(gone.iter().all(|e| e.why.yields()));
-            piece.yielded.extend(gone);
-            edges = kept;
+            edges.retain(|e| {
+                let stays = e.why != pass || !cycles.hold(e);
+                if !stays {
+                    debug_assert!(e.why.yields());
+                    yielded.push(Edge { from: nodes[e.from].clone(), to: nodes[e.to].clone(), why: e.why });
+                }
+                stays
+            });
+            cycles = Cycles::find(nodes.len(), &edges);
         }
-        piece.cycle = components(&edges).first().map(|c| c.iter().cloned().collect());
-        piece.edges = edges;
-        piece
+        let cycle = cycles.first().map(|cycle| cycle.into_iter().map(|n| nodes[n].clone()).collect());
+        Piece { nodes, own, edges, yielded, cycle }
     }
 }
 
+/// In which order edges yield.
+const YIELDING: [Why; 6] = [
+    Why::LetGo,
+    Why::Inferred(Inferred::Grants),
+    Why::Inferred(Inferred::Network),
+    Why::Inferred(Inferred::Capacity),
+    Why::Inferred(Inferred::Hosted),
+    Why::Inferred(Inferred::ExternalEffect),
+];
+
 /// Strongly connected components of more than one node.
-fn components(edges: &[Edge]) -> Vec<BTreeSet<Node>> {
-    let mut graph: DiGraph<&Node, ()> = DiGraph::new();
-    let mut index: BTreeMap<&Node, NodeIndex> = BTreeMap::new();
-    for node in edges.iter().flat_map(|e| [&e.from, &e.to]) {
-        index.entry(node).or_insert_with(|| graph.add_node(node));
+struct Cycles {
+    /// By node: its component, or none.
+    of: Vec<Option<usize>>,
+    count: usize,
+}
+
+impl Cycles {
+    fn find(nodes: usize, edges: &[Link]) -> Cycles {
+        let mut graph: DiGraph<(), (), usize> = DiGraph::with_capacity(nodes, edges.len());
+        (0..nodes).for_each(|_| {
+            graph.add_node(());
+        });
+        for edge in edges {
+            graph.add_edge(edge.from.into(), edge.to.into(), ());
+        }
+        let mut cycles = Cycles { of: vec![None; nodes], count: 0 };
+        for component in kosaraju_scc(&graph).into_iter().filter(|c| c.len() > 1) {
+            component.iter().for_each(|n| cycles.of[n.index()] = Some(cycles.count));
+            cycles.count += 1;
+        }
+        cycles
     }
-    for edge in edges {
-        graph.add_edge(index[&edge.from], index[&edge.to], ());
+
+    fn is_empty(&self) -> bool {
+        self.count == 0
     }
-    tarjan_scc(&graph)
-        .into_iter()
-        .filter(|c| c.len() > 1)
-        .map(|c| c.into_iter().map(|n| graph[n].clone()).collect())
-        .collect()
+
+    /// Whether an edge lies inside of one.
+    fn hold(&self, edge: &Link) -> bool {
+        self.of[edge.from].is_some() && self.of[edge.from] == self.of[edge.to]
+    }
+
+    /// The nodes of the one that is found first.
+    fn first(&self) -> Option<Vec<usize>> {
+        let found = |n: &usize| self.of[*n] == Some(0);
+        (!self.is_empty()).then(|| (0..self.of.len()).filter(found).collect())
+    }
 }
 
 /// Pairs of a removed address and a new address of one kind whose natural keys are known and equal.

@@ -9,7 +9,7 @@ use super::ChangeAction;
 use crate::values::apply_schema_marks;
 use groma_provider::{PlanInput, Provider, ProviderError};
 use groma_types::schema::{Attribute, Block, ChangesWith, KindSchema, NestedBlock, Nesting};
-use groma_types::value::Cause;
+use groma_types::value::{Cause, Causes};
 use groma_types::{AttrPath, Step, Type, Unknown, Value, ValueKind};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ pub struct Input<'a> {
     pub config: &'a Value,
     pub provider_config: &'a Value,
     /// What a computed attribute of this instance waits for: the instance itself.
-    pub cause: Cause,
+    pub cause: Causes,
     pub ignore: &'a Ignore,
     /// Whether a cause is an object that will be new, so that what it gives will surely differ.
     pub is_new: &'a dyn Fn(&Cause) -> bool,
@@ -112,18 +112,17 @@ fn plan(
 }
 
 /// Unknowns that the provider made wait for the instance itself.
-fn caused(planned: &Value, cause: &Cause) -> Value {
+fn caused(planned: &Value, cause: &Causes) -> Value {
     planned.map_deep(&mut |v| match v.as_unknown() {
         Some(u) if u.causes.is_empty() => {
-            let causes = BTreeSet::from([cause.clone()]);
-            Value::from(Unknown { causes, ..u.clone() }).mark(v.marks())
+            Value::from(Unknown { causes: cause.clone(), ..u.clone() }).mark(v.marks())
         }
         _ => v,
     })
 }
 
 /// Returns what the schema says the object should be: written values, kept computed ones, unknown new ones.
-fn propose_block(block: &Block, prior: Option<&Value>, config: &Value, cause: &Cause) -> Value {
+fn propose_block(block: &Block, prior: Option<&Value>, config: &Value, cause: &Causes) -> Value {
     if config.is_null() || config.is_unknown() {
         return config.clone();
     }
@@ -141,7 +140,7 @@ fn propose_block(block: &Block, prior: Option<&Value>, config: &Value, cause: &C
     Value::object(attrs).mark(config.marks())
 }
 
-fn propose_attr(attribute: &Attribute, before: Option<&Value>, written: Value, cause: &Cause) -> Value {
+fn propose_attr(attribute: &Attribute, before: Option<&Value>, written: Value, cause: &Causes) -> Value {
     if attribute.write_only {
         return Value::null(attribute.ty.clone());
     }
@@ -154,11 +153,11 @@ fn propose_attr(attribute: &Attribute, before: Option<&Value>, written: Value, c
     }
 }
 
-fn computed(ty: Type, cause: &Cause) -> Value {
-    Unknown { causes: BTreeSet::from([cause.clone()]), ..Unknown::of(ty) }.into()
+fn computed(ty: Type, cause: &Causes) -> Value {
+    Unknown { causes: cause.clone(), ..Unknown::of(ty) }.into()
 }
 
-fn propose_nested(nested: &NestedBlock, before: Option<&Value>, written: Value, cause: &Cause) -> Value {
+fn propose_nested(nested: &NestedBlock, before: Option<&Value>, written: Value, cause: &Causes) -> Value {
     let is_absent = written.is_null() || written.as_seq().is_some_and(<[Value]>::is_empty);
     if is_absent && nested.computed {
         return match before {
@@ -206,7 +205,7 @@ fn shake(
     proposed: &Value,
     config: &Value,
     changed: &BTreeSet<String>,
-    cause: &Cause,
+    cause: &Causes,
 ) -> Value {
     if changed.is_empty() {
         return proposed.clone();

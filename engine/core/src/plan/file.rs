@@ -292,7 +292,7 @@ pub fn save(
         data: save_data(planner, keys)?,
         imports: save_imports(planner, keys)?,
         reads: save_reads(files, keys)?,
-        approved: planned.plan.changes.iter().map(approved).collect(),
+        approved: planned.plan.changes.iter().map(|c| approved(c)).collect(),
         read_set: read_set(&planned.before, planner),
     };
     let body = to_bytes("a plan", &dto)?;
@@ -624,7 +624,7 @@ impl SavedPlan {
         let key = |a: &ApprovedDto| (a.address.clone(), a.deposed.clone());
         let was: BTreeMap<_, _> = self.dto.approved.iter().map(|a| (key(a), a.action.clone())).collect();
         let now: BTreeMap<_, _> =
-            planned.plan.changes.iter().map(approved).map(|a| (key(&a), a.action)).collect();
+            planned.plan.changes.iter().map(|c| approved(c)).map(|a| (key(&a), a.action)).collect();
         let all: std::collections::BTreeSet<_> = was.keys().chain(now.keys()).collect();
         all.into_iter().filter(|k| was.get(*k) != now.get(*k)).map(|k| k.0.clone()).collect()
     }

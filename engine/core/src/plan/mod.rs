@@ -12,9 +12,9 @@ mod unwanted;
 
 use crate::state::{ObjectId, OnDestroy, RecipeId};
 use groma_types::schema::Timeouts;
-use groma_types::value::Cause;
+use groma_types::value::Causes;
 use groma_types::{AttrPath, Diagnostics, InstanceAddr, ProviderAddr, ResourceAddr, Timestamp, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,7 +104,7 @@ pub struct Change {
     pub action: ChangeAction,
     pub reason: Reason,
     /// Empty: certain. Else what must be known first.
-    pub waits_for: BTreeSet<Cause>,
+    pub waits_for: Causes,
     /// The object as refreshed.
     pub prior: Option<Value>,
     /// What it will be; may hold unknowns.
@@ -137,7 +137,7 @@ impl Change {
 #[derive(Clone, Debug)]
 pub struct DeferredExpansion {
     pub resource: ResourceAddr,
-    pub waits_for: BTreeSet<Cause>,
+    pub waits_for: Causes,
     pub max_instances: Option<u64>,
 }
 
@@ -145,7 +145,7 @@ pub struct DeferredExpansion {
 #[derive(Clone, Debug)]
 pub struct DeferredRead {
     pub address: InstanceAddr,
-    pub waits_for: BTreeSet<Cause>,
+    pub waits_for: Causes,
 }
 
 /// An object that differs from what the state says, by another hand.
@@ -170,13 +170,14 @@ pub struct OutputChange {
 pub struct ProviderPlan {
     pub address: ProviderAddr,
     /// Empty: known now.
-    pub waits_for: BTreeSet<Cause>,
+    pub waits_for: Causes,
     pub host: Option<InstanceAddr>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    pub changes: Vec<Change>,
+    /// Shared with the planner: an apply goes on from them.
+    pub changes: Vec<Arc<Change>>,
     pub expansions: Vec<DeferredExpansion>,
     pub reads: Vec<DeferredRead>,
     pub drift: Vec<Drift>,

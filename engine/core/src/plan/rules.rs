@@ -3,7 +3,7 @@
 use crate::config::inputs::{self, Verdict};
 use crate::graph::build;
 use crate::graph::order::Block;
-use crate::plan::planner::{self, Planner, block_of};
+use crate::plan::planner::{self, ChangeKey, Planner, block_of};
 use crate::plan::{Change, ChangeAction, Reason};
 use crate::scope::Place;
 use crate::state::{ObjectId, OnDestroy};
@@ -36,28 +36,30 @@ impl Planner {
             .filter(|c| c.action.deletes())
             .filter_map(|c| Some((c.object.clone()?, c.address.clone())))
             .collect();
-        let hosts: BTreeMap<ObjectId, Option<ObjectId>> =
-            self.state.objects.values().map(|o| (o.id.clone(), o.host.clone())).collect();
         let claims = self.claims();
-        let holds = |c: &&Change| claims.iter().any(|claim| self.holds(c, claim));
-        let holders: BTreeSet<InstanceAddr> = match claims.is_empty() {
-            true => BTreeSet::new(),
-            false => self.changes.values().filter(holds).map(|c| c.address.clone()).collect(),
+        let is_kept = |c: &Change| c.external_effect || claims.iter().any(|claim| self.holds(c, claim));
+        // The change's own host, where it goes too and takes it along.
+        let taken_with = |c: &Change| {
+            let host = self.state.objects.get(c.object.as_ref()?)?.host.as_ref()?;
+            (c.action == ChangeAction::Delete).then(|| going.get(host).cloned())?
         };
-        for change in self.changes.values_mut() {
-            let host = change.object.as_ref().and_then(|id| hosts.get(id)?.clone());
-            let host_going = host.as_ref().and_then(|h| going.get(h)).cloned();
-            if change.external_effect || holders.contains(&change.address) {
-                change.dropped_with = None;
-                continue;
-            }
-            if change.action == ChangeAction::Delete
-                && let Some(host) = host_going
-            {
-                change.action = ChangeAction::Drop;
-                change.dropped_with = Some(host);
+        let mut turned: Vec<Change> = Vec::new();
+        for change in self.changes.values() {
+            if is_kept(change) {
+                if change.dropped_with.is_some() {
+                    turned.push(Change { dropped_with: None, ..Change::clone(change) });
+                }
+            } else if let Some(host) = taken_with(change) {
+                let dropped_with = Some(host);
+                turned.push(Change { action: ChangeAction::Drop, dropped_with, ..Change::clone(change) });
             }
         }
+        self.replace_changes(turned);
+    }
+
+    fn replace_changes(&mut self, changes: Vec<Change>) {
+        let keyed = changes.into_iter().map(|c| ((c.address.clone(), c.deposed.clone()), Arc::new(c)));
+        self.changes.extend(keyed);
     }
 
     fn claims(&self) -> BTreeSet<Claim> {
@@ -93,8 +95,8 @@ impl Planner {
     /// Rule 3 and 6: create_before_destroy is contagious to what an object depends on and to what lives on it.
     /// Turned are those that `may_turn` lets: during an apply, what has not been ordered yet.
     pub fn spread_create_first(&mut self, may_turn: &dyn Fn(&InstanceAddr) -> bool) {
-        let is_first = |c: &&Change| c.action == ChangeAction::ReplaceCreateFirst;
-        let mut first: Vec<Change> = self.changes.values().filter(is_first).cloned().collect();
+        let is_first = |c: &&Arc<Change>| c.action == ChangeAction::ReplaceCreateFirst;
+        let mut first: Vec<Arc<Change>> = self.changes.values().filter(is_first).cloned().collect();
         let mut recorded: BTreeSet<ObjectId> = BTreeSet::new();
         let mut before: BTreeMap<Block, BTreeSet<ModuleAddr>> = BTreeMap::new();
         let mut seen: BTreeSet<ResourceAddr> = BTreeSet::new();
@@ -109,7 +111,7 @@ impl Planner {
                 }
             }
             let hosts: BTreeSet<&InstanceAddr> = first.iter().map(|c| &c.address).collect();
-            let turns = |other: &&Change| {
+            let turns = |other: &&Arc<Change>| {
                 let module = &other.address.resource.module;
                 let users = before.get(&block_of(&other.address.resource));
                 let is_before = users.is_some_and(|u| u.iter().any(|m| planner::shares_keys(module, m)));
@@ -119,15 +121,18 @@ impl Planner {
                     && may_turn(&other.address)
                     && (is_before || was_before || lives_on)
             };
-            let mut turned: Vec<Change> = self.changes.values().filter(turns).cloned().collect();
-            for change in &mut turned {
-                change.action = ChangeAction::ReplaceCreateFirst;
-                change.create_before_destroy = true;
-                self.changes.insert((change.address.clone(), change.deposed.clone()), change.clone());
-            }
-            first = turned;
+            let turned = self.changes.values().filter(turns).map(|c| Change {
+                action: ChangeAction::ReplaceCreateFirst,
+                create_before_destroy: true,
+                ..Change::clone(c)
+            });
+            let turned: Vec<Change> = turned.collect();
+            let keys: Vec<ChangeKey> =
+                turned.iter().map(|c| (c.address.clone(), c.deposed.clone())).collect();
+            self.replace_changes(turned);
+            first = keys.iter().filter_map(|key| self.changes.get(key)).cloned().collect();
         }
-        let clashes: Vec<Change> =
+        let clashes: Vec<Arc<Change>> =
             self.changes.values().filter(|c| c.action == ChangeAction::ReplaceCreateFirst).cloned().collect();
         for change in clashes {
             let key = |v: &Option<Value>| v.as_ref().and_then(|v| build::natural_key(self, &change, v));
@@ -168,7 +173,7 @@ impl Planner {
 
     /// Rule 7: a rename that the spec does not tell.
     pub(super) fn same_keys(&mut self) {
-        let going: Vec<&Change> = self.changes.values().collect();
+        let going: Vec<&Change> = self.changes.values().map(|c| &**c).collect();
         let pairs = build::same_keys(self, &going);
         for (old, new) in pairs {
             self.diagnostics.push(
@@ -184,7 +189,7 @@ impl Planner {
     }
 
     pub(super) fn protect(&mut self) {
-        let protected: Vec<Change> =
+        let protected: Vec<Arc<Change>> =
             self.changes.values().filter(|c| c.action.deletes() && c.deposed.is_none()).cloned().collect();
         for change in protected {
             if !change.prevent_destroy && change.on_destroy != OnDestroy::Forbid {

@@ -7,8 +7,9 @@ use crate::plan::{Change, ChangeAction, Reason};
 use crate::refresh::Refreshed;
 use crate::scope::Place;
 use crate::state::{Object, ObjectId, OnDestroy, Status};
-use groma_types::{InstanceAddr, Mode, Value};
+use groma_types::{Causes, InstanceAddr, Mode, Value};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 impl Planner {
     pub(super) fn destroy_all(&mut self) {
@@ -105,7 +106,7 @@ impl Planner {
                 change.action = ChangeAction::Forget;
             }
         }
-        self.changes.insert((address.clone(), None), change);
+        self.changes.insert((address.clone(), None), Arc::new(change));
     }
 
     /// The `removed` block that names an address. Where two do, one that keeps the object wins.
@@ -149,7 +150,7 @@ impl Planner {
             recipe: Some(object.recipe.clone()),
             action,
             reason: if is_gone { Reason::Gone } else { reason },
-            waits_for: BTreeSet::new(),
+            waits_for: Causes::new(),
             external_effect: schema.is_some_and(|(_, s)| has_effect(&s, Some(&seen))),
             prior: Some(seen),
             planned: None,
@@ -202,7 +203,7 @@ impl Planner {
                 continue;
             }
             let change = Change { deposed: Some(key.clone()), ..self.removal(&object, Reason::Deposed) };
-            self.changes.insert((object.address.clone(), Some(key.clone())), change);
+            self.changes.insert((object.address.clone(), Some(key.clone())), Arc::new(change));
         }
     }
 }

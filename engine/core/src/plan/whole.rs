@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::event::EventKind;
 use crate::exec::emit::Emitter;
 use crate::facade::{Host, PlanOptions, RefreshMode, Spec};
-use crate::graph::build;
+use crate::graph::build::{self, Node, Why};
 use crate::graph::order::{self, Block};
 use crate::pool::Pool;
 use crate::refresh::{self, Refreshed};
@@ -105,10 +105,10 @@ pub async fn plan(
 }
 
 fn edge_texts(piece: &build::Piece) -> Vec<String> {
-    let text = |e: &build::Edge, word: &str| format!("{} → {} ({:?}{word})", e.from, e.to, e.why);
-    let inferred =
-        piece.edges.iter().filter(|e| matches!(e.why, build::Why::Inferred(_))).map(|e| text(e, ""));
-    inferred.chain(piece.yielded.iter().map(|e| text(e, ", yielded"))).collect()
+    let text = |from: &Node, to: &Node, why: Why, word: &str| format!("{from} → {to} ({why:?}{word})");
+    let inferred = piece.edges.iter().filter(|e| matches!(e.why, Why::Inferred(_)));
+    let inferred = inferred.map(|e| text(&piece.nodes[e.from], &piece.nodes[e.to], e.why, ""));
+    inferred.chain(piece.yielded.iter().map(|e| text(&e.from, &e.to, e.why, ", yielded"))).collect()
 }
 
 pub fn new_planner(

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "records are few in memory: a group at a time")]
 pub enum Record {
     /// First record of a run that changes something; raises the serial.
     Run { at: Timestamp, id: Arc<str> },

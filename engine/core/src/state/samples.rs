@@ -199,12 +199,13 @@ fn unknown(inner: impl Strategy<Value = Value> + Clone + 'static) -> impl Strate
         Residual::Mint(Mint { kind, provider: "provider.aws".parse().unwrap(), args }, path)
     });
     let expr = (text(), btree_map(text(), inner, 0..3), path())
-        .prop_map(|(text, inputs, path)| Residual::Expr { text, inputs, path });
+        .prop_map(|(text, inputs, path)| Residual::Expr { text, inputs: inputs.into_iter().collect(), path });
     let refine = (any::<bool>(), option::of(text()), 0..4usize, option::of(4..9usize))
         .prop_map(|(not_null, prefix, len_min, len_max)| Refinements { not_null, prefix, len_min, len_max });
     let residual = option::of(prop_oneof![mint, expr].prop_map(Arc::new));
-    (ty(), refine, btree_set(cause(), 0..3), residual)
-        .prop_map(|(ty, refine, causes, residual)| Unknown { ty, refine, causes, residual }.into())
+    (ty(), refine, btree_set(cause(), 0..3), residual).prop_map(|(ty, refine, causes, residual)| {
+        Unknown { ty, refine, causes: causes.into_iter().collect(), residual }.into()
+    })
 }
 
 /// Any value; of a sensitive unknown no prefix, for that is not stored.

@@ -148,7 +148,7 @@ fn imports_that_cannot_be_made_are_errors_and_nothing_is_made() {
         (format!("{{ to: sim_item.a, id: {id} }}, {{ to: sim_item.a, id: {id} }}"), "G0822"),
         ("{ to: sim_item.a, id: '' }".to_string(), "G0822"),
         (format!("{{ to: 'sim_item.k[sim_item.a.id]', id: {id} }}"), "G0822"),
-        (format!("{{ to: sim_item.a, id: {id}, provider: sim }}"), "G0822"),
+        (format!("{{ to: sim_item.a, id: {id}, provider: sim.other }}"), "G0822"),
     ] {
         let run = bench.apply(&format!("{a}import: [{import}]"));
         assert_eq!(run.ended, Some(Ended::Failed), "{import}");

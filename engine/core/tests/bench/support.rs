@@ -307,7 +307,7 @@ pub(crate) fn texts(diagnostics: &groma_types::Diagnostics) -> Vec<String> {
 /// A plan's changes, a line each.
 pub(crate) fn changes(plan: &Plan) -> Vec<String> {
     let mut lines: Vec<String> =
-        plan.changes.iter().filter(|c| c.action != ChangeAction::NoOp).map(change).collect();
+        plan.changes.iter().filter(|c| c.action != ChangeAction::NoOp).map(|c| change(c)).collect();
     lines.extend(plan.expansions.iter().map(|e| format!("? {}", e.resource)));
     lines
 }

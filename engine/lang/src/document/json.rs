@@ -1,6 +1,6 @@
 //! JSON as Terraform reads it: one value a text, numbers kept as text, keys unique.
 
-use super::{Key, Node, NodeKind, Style};
+use super::{Key, Names, Node, NodeKind, Style};
 use crate::text::Text;
 use groma_types::{Diagnostic, Diagnostics, SourceId, Span};
 use std::collections::HashMap;
@@ -11,7 +11,8 @@ const DEPTH_MAX: usize = 255;
 /// Reads a JSON text. Without a value the text is broken, and the diagnostics say where.
 pub fn parse_json(source: SourceId, text: &str) -> (Option<Node>, Diagnostics) {
     let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
-    let mut reader = Reader { source, text, at: start, diagnostics: Diagnostics::new() };
+    let mut reader =
+        Reader { source, text, at: start, names: Names::default(), diagnostics: Diagnostics::new() };
     let value = reader.document();
     (value, reader.diagnostics)
 }
@@ -20,6 +21,7 @@ struct Reader<'a> {
     source: SourceId,
     text: &'a str,
     at: usize,
+    names: Names,
     diagnostics: Diagnostics,
 }
 
@@ -164,8 +166,8 @@ impl<'a> Reader<'a> {
         if !self.rest().starts_with('"') {
             return self.fail(start, "A key in double quotes was expected.");
         }
-        let text: Arc<str> = self.string()?.content().into();
-        let key = Key::new(text, self.span(start, self.at));
+        let text = self.string()?;
+        let key = Key::new(self.names.shared(text.content()), self.span(start, self.at));
         self.blanks();
         if !self.rest().starts_with(':') {
             return self.fail(self.at, "A colon was expected after the key.");

@@ -25,6 +25,7 @@ pub use yaml::parse_yaml;
 use crate::expr::Expr;
 use crate::text::Text;
 use groma_types::{Diagnostics, Span, ValueKind};
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 /// A value as written.
@@ -79,6 +80,21 @@ pub enum Style {
     Quoted,
     /// A literal or folded block: always text.
     Block,
+}
+
+/// Names that a text has many times are kept once.
+#[derive(Default)]
+struct Names(HashSet<Arc<str>>);
+
+impl Names {
+    fn shared(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(name) {
+            return known.clone();
+        }
+        let new: Arc<str> = name.into();
+        self.0.insert(new.clone());
+        new
+    }
 }
 
 /// A key of a mapping, taken by its text.

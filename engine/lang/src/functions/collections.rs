@@ -4,7 +4,7 @@ use super::{Outcome, bad_arg, fail, items, whole};
 use crate::eval::FunctionHost;
 use crate::unknown::{Heritage, equal, length_bounds};
 use groma_types::convert::{convert, is_untyped, unify};
-use groma_types::{Type, Value, ValueKind};
+use groma_types::{NameMap, Type, Value, ValueKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn elements(value: &Value) -> Option<Vec<Value>> {
 }
 
 /// The attributes of a mapping, also of an unknown object, whose names are known.
-fn attributes(value: &Value) -> Option<BTreeMap<Arc<str>, Value>> {
+fn attributes(value: &Value) -> Option<NameMap<Value>> {
     if let Some(attrs) = value.as_map() {
         return Some(attrs.clone());
     }

@@ -4,7 +4,7 @@
 use super::{Outcome, fail, text};
 use crate::eval::FunctionHost;
 use granit_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
-use groma_types::{Number, Value, ValueKind};
+use groma_types::{NameMap, Number, Value, ValueKind};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::ops::Range;
@@ -335,7 +335,7 @@ fn write_plain(out: &mut String, value: &Value) {
 }
 
 fn is_empty(value: &Value) -> bool {
-    value.as_seq().is_some_and(<[Value]>::is_empty) || value.as_map().is_some_and(BTreeMap::is_empty)
+    value.as_seq().is_some_and(<[Value]>::is_empty) || value.as_map().is_some_and(NameMap::is_empty)
 }
 
 /// Writes a collection; `fresh` says that the cursor stands at its first line already.

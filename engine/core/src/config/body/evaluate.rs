@@ -309,19 +309,19 @@ fn lenient(nested: &NestedBlock) -> Type {
 }
 
 fn lenient_block(block: &Block) -> Type {
-    let mut attrs: BTreeMap<Arc<str>, Type> = BTreeMap::new();
+    let mut attrs: Vec<(Arc<str>, Type)> = Vec::new();
     let mut optional = BTreeSet::new();
     for (name, attribute) in &block.attrs {
-        attrs.insert(name.clone(), attribute.ty.clone());
+        attrs.push((name.clone(), attribute.ty.clone()));
         if attribute.presence != Presence::Required {
             optional.insert(name.clone());
         }
     }
     for (name, nested) in &block.blocks {
-        attrs.insert(name.clone(), lenient(nested));
+        attrs.push((name.clone(), lenient(nested)));
         optional.insert(name.clone());
     }
-    Type::Object(Arc::new(ObjectType { attrs, optional }))
+    Type::Object(Arc::new(ObjectType { attrs: attrs.into_iter().collect(), optional }))
 }
 
 /// Gives a value whose objects are complete the type without optional attributes.

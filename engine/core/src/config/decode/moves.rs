@@ -196,7 +196,7 @@ fn named(reference: &Reference) -> Option<Named> {
     };
     let name = parts.name()?;
     let key = parts.key();
-    let resource = ResourceAddr { module: ModuleAddr(module.into()), mode, kind, name };
+    let resource = ResourceAddr::new(ModuleAddr(module.into()), mode, kind, name);
     parts.0.peek().is_none().then_some(Named::Resource(InstanceAddr { resource, key }))
 }
 

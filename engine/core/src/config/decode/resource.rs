@@ -13,7 +13,7 @@ use groma_lang::expr::Expr;
 use groma_types::{Diagnostic, Mode, Span, Type, Value};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A call whose arguments are still nodes: what they want is known when the called module is read.
 pub(in crate::config) struct RawCall {
@@ -48,6 +48,8 @@ pub(in crate::config) fn lifecycle_arguments(mode: Mode) -> &'static [&'static s
     }
 }
 
+static NO_LIFECYCLE: LazyLock<Arc<Lifecycle>> = LazyLock::new(Arc::default);
+
 type Expansions = Vec<(&'static str, Span, Expr)>;
 
 impl Decoder<'_> {
@@ -66,7 +68,7 @@ impl Decoder<'_> {
             provider: ProviderRef { name: default_provider, alias: None, key: None, span: block.span },
             body: body(block, &META),
             depends_on: Vec::new(),
-            lifecycle: Lifecycle::default(),
+            lifecycle: NO_LIFECYCLE.clone(),
             timeouts: BTreeMap::new(),
             provisioners: Vec::new(),
             id,
@@ -86,7 +88,9 @@ impl Decoder<'_> {
                     }
                 }
                 "depends_on" => resource.depends_on = references(node, "depends_on", self.out),
-                "lifecycle" => self.lifecycle(node, mode, &mut resource.lifecycle, &mut expansions),
+                "lifecycle" => {
+                    self.lifecycle(node, mode, Arc::make_mut(&mut resource.lifecycle), &mut expansions);
+                }
                 "timeouts" => resource.timeouts = self.timeouts(node),
                 "dynamic" => self.dynamic_timeouts(node, &mut resource.body),
                 "provisioner" => resource.provisioners = self.provisioners(node),
@@ -101,7 +105,7 @@ impl Decoder<'_> {
                 self.out.push(duplicate("block", &resource.id.to_string(), block.span, old.get().span));
             }
             Entry::Vacant(free) => {
-                free.insert(resource);
+                free.insert(Arc::new(resource));
             }
         }
     }
@@ -123,7 +127,7 @@ impl Decoder<'_> {
                     let id = BlockId { mode: Mode::Data, kind: kind.text.clone(), name: name.text.clone() };
                     if let Some(resource) = self.module.resources.get_mut(&id).filter(|r| r.span == name.span)
                     {
-                        resource.in_check = true;
+                        Arc::make_mut(resource).in_check = true;
                     }
                 }
             }

@@ -10,7 +10,8 @@ use crate::plan::{ChangeAction, decide};
 use crate::state::{BeginOp, Ended, Object, ObjectId, OpId, Record, Status};
 use groma_provider::{Action, ErrorKind, Object as Seen, ProviderError};
 use groma_types::schema::KindSchema;
-use groma_types::{Address, InstanceAddr, Mode, Value};
+use groma_types::{Address, Causes, InstanceAddr, Mode, Value};
+use std::sync::Arc;
 
 impl Run<'_> {
     pub(super) fn finished(&mut self, finished: Finished) {
@@ -173,9 +174,10 @@ impl Run<'_> {
     /// What has been done is no pending change any more.
     pub(super) fn mark_done(&mut self, address: &InstanceAddr) {
         if let Some(change) = self.planner.changes.get_mut(&(address.clone(), None)) {
+            let change = Arc::make_mut(change);
             change.action = ChangeAction::NoOp;
             change.object = self.planner.state.current.get(address).cloned();
-            change.waits_for.clear();
+            change.waits_for = Causes::new();
         }
         if let Some(id) = self.planner.state.current.get(address) {
             self.planner.refreshed.remove(id);

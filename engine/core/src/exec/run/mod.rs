@@ -70,7 +70,7 @@ struct Running {
 
 pub struct Run<'a> {
     planner: Planner,
-    approved: BTreeMap<ChangeKey, Change>,
+    approved: BTreeMap<ChangeKey, Arc<Change>>,
     store: &'a mut dyn Store,
     options: &'a ApplyOptions,
     emitter: Arc<Emitter>,
@@ -275,18 +275,18 @@ impl Run<'_> {
     // ---- pieces ------------------------------------------------------------------------------------------------
 
     fn take_piece(&mut self, piece: &Piece) {
-        let specs: Vec<NodeSpec> = piece.nodes.iter().map(|n| self.spec(n)).collect();
-        let index: BTreeMap<&Node, usize> = piece.nodes.iter().enumerate().map(|(i, n)| (n, i)).collect();
-        let find = |node: &Node| match index.get(node) {
-            Some(i) => Some(NodeRef::New(*i)),
-            None => self.ids.get(node).map(|id| NodeRef::Old(*id)),
+        let own = &piece.nodes[..piece.own];
+        let specs: Vec<NodeSpec> = own.iter().map(|n| self.spec(n)).collect();
+        let find = |number: usize| match number < piece.own {
+            true => Some(NodeRef::New(number)),
+            false => self.ids.get(&piece.nodes[number]).map(|id| NodeRef::Old(*id)),
         };
         let edges: Vec<(NodeRef, NodeRef)> =
-            piece.edges.iter().filter_map(|e| Some((find(&e.from)?, find(&e.to)?))).collect();
+            piece.edges.iter().filter_map(|e| Some((find(e.from)?, find(e.to)?))).collect();
         self.yielded.extend(piece.yielded.iter().cloned());
         match self.sched.add(specs, &edges) {
             Ok(added) => {
-                for (node, id) in piece.nodes.iter().zip(added.nodes) {
+                for (node, id) in own.iter().zip(added.nodes) {
                     self.nodes.push(node.clone());
                     self.ids.insert(node.clone(), id);
                 }
@@ -323,14 +323,14 @@ impl Run<'_> {
         let sched = &mut self.sched;
         let limit = *self
             .limits
-            .entry((change.provider, schema.service.clone()))
+            .entry((change.provider.clone(), schema.service.clone()))
             .or_insert_with(|| sched.limit(SLOTS_MAX));
         let millis = u64::try_from(typical.as_millis()).unwrap_or(u64::MAX);
         NodeSpec { busy_ms: millis.min(1000), wait_ms: millis.saturating_sub(1000), limit: Some(limit) }
     }
 }
 
-fn causes_text(causes: &BTreeSet<groma_types::Cause>) -> String {
+fn causes_text(causes: &groma_types::Causes) -> String {
     let names = causes.iter().map(|c| match c {
         groma_types::Cause::Node(address) => address.to_string(),
         groma_types::Cause::Function(name) => format!("{name}()"),

@@ -62,11 +62,11 @@ impl Run<'_> {
         };
         if change.action == ChangeAction::NoOp {
             self.settled_value(address, change.planned.clone());
-            self.planner.changes.insert(key, change);
+            self.planner.changes.insert(key, Arc::new(change));
             self.resettle(address);
             return self.finish(id, Outcome::Done);
         }
-        if let Some(why) = self.not_approved(approved.as_ref(), &change) {
+        if let Some(why) = self.not_approved(approved.as_deref(), &change) {
             return self.hold(id, address, &change, why);
         }
         if change.action.is_replace() {
@@ -172,7 +172,7 @@ impl Run<'_> {
             self.outgoing.insert(key.clone(), object.clone());
         }
         self.settled_value(address, change.planned.clone());
-        self.planner.changes.insert(key.clone(), change);
+        self.planner.changes.insert(key.clone(), Arc::new(change));
         let from = BTreeSet::from([block_of(&address.resource)]);
         let after = self.planner.order.after(&from);
         let reached: BTreeSet<_> = from.iter().chain(after.iter().flatten()).cloned().collect();
@@ -206,7 +206,7 @@ impl Run<'_> {
             let was = self.approved.get(&key).cloned();
             let is_new_replacement =
                 new.action.is_replace() && !was.as_ref().is_some_and(|w| w.action.is_replace());
-            if is_new_replacement && self.not_approved(was.as_ref(), &new).is_none() {
+            if is_new_replacement && self.not_approved(was.as_deref(), &new).is_none() {
                 replaced.insert(key.0.clone());
                 self.outgoing.extend(new.object.clone().map(|o| (key.clone(), o)));
                 self.approved.insert(key, new);
@@ -237,7 +237,7 @@ impl Run<'_> {
                 let shown =
                     if begin.action == Action::Create { ChangeAction::Create } else { ChangeAction::Update };
                 self.begin(id, request, begin, prior, shown, planned, Vec::new());
-                self.planner.changes.insert((address, None), change);
+                self.planner.changes.insert((address, None), Arc::new(change));
             }
             Err(error) => self.fail_early(id, &address, change.action, &error),
         }
@@ -407,7 +407,7 @@ impl Run<'_> {
             new.host = host.as_ref().and_then(|h| self.planner.state.current.get(h).cloned());
         }
         if let Some(crate::refresh::Refreshed::Present(seen)) = self.planner.refreshed.get(&object.id) {
-            let marked = change.planned.unwrap_or_else(|| seen.attributes.value().clone());
+            let marked = change.planned.clone().unwrap_or_else(|| seen.attributes.value().clone());
             new.attributes = if marked.is_wholly_known() { marked } else { object.attributes.clone() };
             new.private = seen.private.clone();
         }

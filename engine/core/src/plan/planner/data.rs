@@ -9,11 +9,10 @@ use crate::pool::Pool;
 use crate::scope::Place;
 use groma_provider::{ErrorKind, ProviderError};
 use groma_types::schema::KindSchema;
-use groma_types::value::{Cause, Mint, Residual};
+use groma_types::value::{Cause, Causes, Mint, Residual};
 use groma_types::{
     Address, AttrPath, Diagnostic, InstanceAddr, Marks, Mode, ProviderAddr, Refinements, Type, Unknown, Value,
 };
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Planner {
@@ -66,7 +65,7 @@ impl Planner {
         let recipe = match &provider_state {
             ProviderState::Ready { recipe, .. } => Some(recipe.clone()),
             ProviderState::Deferred { causes, .. } => {
-                waits_for.extend(causes.iter().cloned());
+                waits_for.join(causes);
                 None
             }
             ProviderState::Failed => return failed,
@@ -121,8 +120,8 @@ impl Planner {
     }
 
     /// Instances that a block depends on and that have a pending change.
-    pub(super) fn pending_dependencies(&self, block: &Block) -> BTreeSet<Cause> {
-        let Some(reached) = self.order.reach.get(block) else { return BTreeSet::new() };
+    pub(super) fn pending_dependencies(&self, block: &Block) -> Causes {
+        let Some(reached) = self.order.reach.get(block) else { return Causes::new() };
         let changes = self.changes.values().filter(|c| {
             (c.action != ChangeAction::NoOp || c.is_deferred())
                 && reached.contains(&(c.address.resource.module.path(), id_of(&c.address.resource)))
@@ -192,7 +191,7 @@ impl Planner {
     /// What a data source does not know yet is asked for again in the apply.
     fn note_unready(&mut self, address: &InstanceAddr, value: &Value) {
         if !value.is_wholly_known() {
-            let read = DeferredRead { address: address.clone(), waits_for: BTreeSet::new() };
+            let read = DeferredRead { address: address.clone(), waits_for: Causes::new() };
             self.reads.insert(address.clone(), read);
         }
     }
@@ -275,7 +274,7 @@ fn minted_value(schema: &KindSchema, config: &Value, provider: &ProviderAddr, ca
 }
 
 /// The value of a data source that can't be read yet.
-fn deferred_data(schema: &KindSchema, config: &Value, waits_for: &BTreeSet<Cause>, cause: &Cause) -> Value {
+fn deferred_data(schema: &KindSchema, config: &Value, waits_for: &Causes, cause: &Cause) -> Value {
     let attrs = schema.block.ty();
     let Type::Object(object) = &attrs else { return Value::unknown(attrs) };
     let pairs = object.attrs.iter().map(|(name, ty)| {

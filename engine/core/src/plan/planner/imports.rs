@@ -13,7 +13,7 @@ use crate::state::{Object, ObjectId, OnDestroy, RecipeId, Settings, Status};
 use crate::values::Keys;
 use groma_provider::{ErrorKind, Object as Seen, ProviderError, Read};
 use groma_types::schema::KindSchema;
-use groma_types::value::Cause;
+use groma_types::value::Causes;
 use groma_types::{
     Address, Diagnostic, InstanceAddr, InstanceKey, Mode, ModuleAddr, ModuleStep, ProviderAddr, ResourceAddr,
     Span, Type, Value,
@@ -37,7 +37,7 @@ pub(crate) enum Importing {
     /// It is in the planner's state.
     Done,
     /// It waits for its provider or its id.
-    Deferred(BTreeSet<Cause>),
+    Deferred(Causes),
     /// Reported.
     Failed,
 }
@@ -119,7 +119,7 @@ impl Planner {
             steps.push(ModuleStep { name: name.clone(), key: self.import_key(key.as_ref(), place)? });
         }
         let (kind, name) = (to.id.kind.clone(), to.id.name.clone());
-        let resource = ResourceAddr { module: ModuleAddr(steps.into()), mode: Mode::Managed, kind, name };
+        let resource = ResourceAddr::new(ModuleAddr(steps.into()), Mode::Managed, kind, name);
         Some(resource.instance(self.import_key(to.key.as_ref(), place)?))
     }
 
@@ -169,11 +169,11 @@ impl Planner {
             return Importing::Nothing;
         }
         let Some(wanted) = self.wanted_import(address) else { return Importing::Nothing };
-        let mut waits: BTreeSet<Cause> = wanted.id.causes();
+        let mut waits: Causes = wanted.id.causes();
         let recipe = match state {
             ProviderState::Ready { recipe, .. } => Some(recipe.clone()),
             ProviderState::Deferred { causes, .. } => {
-                waits.extend(causes.iter().cloned());
+                waits.join(causes);
                 None
             }
             ProviderState::Failed => return Importing::Failed,

@@ -14,11 +14,10 @@ use crate::state::{Object, Status};
 use groma_lang::expr::{Expr, RefStep};
 use groma_provider::{Provider, ProviderError};
 use groma_types::schema::KindSchema;
-use groma_types::value::Cause;
+use groma_types::value::{Cause, Causes};
 use groma_types::{
     Address, AttrPath, Diagnostic, InstanceAddr, InstanceKey, Mode, ProviderAddr, Type, Value, ValueKind,
 };
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Whether an earlier run made or changed it and did not see it ready.
@@ -87,10 +86,11 @@ impl Planner {
         let value = change.planned.clone().unwrap_or_else(unknown);
         // Reported where it fails; the change itself is not lost by it.
         let _ = self.postconditions(address, &value);
-        if change.action != ChangeAction::NoOp {
+        let rehearses = self.pool.provider(&provider_addr.name).is_some_and(|p| p.rehearses());
+        if rehearses && change.action != ChangeAction::NoOp {
             self.written.insert(address.clone(), config);
         }
-        self.changes.insert((address.clone(), None), change);
+        self.changes.insert((address.clone(), None), Arc::new(change));
         value
     }
 
@@ -153,7 +153,7 @@ impl Planner {
             prior_private: prior.as_ref().map(|o| &o.1),
             config: &config,
             provider_config: &provider_config,
-            cause: Cause::Node(Address::Instance(address.clone())),
+            cause: Causes::from([Cause::Node(Address::Instance(address.clone()))]),
             ignore: &settings.ignore,
             is_new: &is_new,
             force_replace: force.is_some() && prior.is_some(),
@@ -215,7 +215,7 @@ impl Planner {
     ) -> Change {
         let mut waits_for = match provider_state {
             ProviderState::Deferred { causes, .. } => causes.clone(),
-            ProviderState::Ready { .. } | ProviderState::Failed => BTreeSet::new(),
+            ProviderState::Ready { .. } | ProviderState::Failed => Causes::new(),
         };
         if decision.action == ChangeAction::Update {
             waits_for.extend(
@@ -244,7 +244,7 @@ impl Planner {
             recipe: object.map(|o| o.recipe.clone()),
             action,
             reason,
-            waits_for: if action == ChangeAction::NoOp { BTreeSet::new() } else { waits_for },
+            waits_for: if action == ChangeAction::NoOp { Causes::new() } else { waits_for },
             external_effect: has_effect(schema, prior.as_ref().map(|p| &p.0)),
             prior: prior.map(|p| p.0),
             planned: Some(decision.planned),

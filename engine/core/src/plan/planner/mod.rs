@@ -33,8 +33,10 @@ use crate::scope::{Evaluator, Place};
 use crate::state::{ObjectId, RecipeId, State};
 use crate::values::{BlockValue, Keys, Values};
 use groma_provider::ErrorKind;
-use groma_types::value::Cause;
-use groma_types::{Diagnostics, InstanceAddr, Mode, ModuleAddr, ProviderAddr, ResourceAddr, Value};
+use groma_types::value::Causes;
+use groma_types::{
+    Diagnostics, InstanceAddr, Mode, ModuleAddr, ProviderAddr, ResourceAddr, SortedMap, Value,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -47,7 +49,7 @@ pub enum ProviderState {
         host: Option<InstanceAddr>,
     },
     Deferred {
-        causes: BTreeSet<Cause>,
+        causes: Causes,
         config: Value,
         host: Option<InstanceAddr>,
     },
@@ -85,7 +87,7 @@ pub struct Planner {
     /// What refresh found, by object; absent: not refreshed.
     pub refreshed: BTreeMap<ObjectId, Refreshed>,
     pub providers: BTreeMap<ProviderAddr, ProviderState>,
-    pub changes: BTreeMap<ChangeKey, Change>,
+    pub changes: BTreeMap<ChangeKey, Arc<Change>>,
     /// The evaluated configurations of changes, until the APIs have been asked about them.
     pub written: BTreeMap<InstanceAddr, Value>,
     pub expansions: BTreeMap<ResourceAddr, DeferredExpansion>,
@@ -143,12 +145,14 @@ impl Planner {
     /// Plans blocks, in order; data sources of one level are read at the same time.
     pub async fn plan_blocks(&mut self, levels: &[Vec<Block>]) {
         for level in levels {
+            self.values.next_level();
             let mut reads = Vec::new();
             for block in level {
                 self.plan_block(block, &mut reads).await;
             }
             self.read_all(reads).await;
         }
+        self.values.next_level();
     }
 
     async fn plan_block(&mut self, block: &Block, reads: &mut Vec<PendingRead>) {
@@ -167,7 +171,7 @@ impl Planner {
     }
 
     /// A block in a module whose own instances are not known yet.
-    fn defer_module_expansion(&mut self, block: &Block, resource: &ResourceBlock, causes: &BTreeSet<Cause>) {
+    fn defer_module_expansion(&mut self, block: &Block, resource: &ResourceBlock, causes: &Causes) {
         self.refuse_deferred(resource);
         let module = block.0.iter().fold(ModuleAddr::root(), |m, name| m.child(name, None));
         let address = address_of(&module, &resource.id);
@@ -189,7 +193,7 @@ impl Planner {
         let (keys, diagnostics) = self.instances(&address, resource, &place);
         let failed = diagnostics.has_errors();
         self.diagnostics.extend(diagnostics.into_iter().map(|d| d.address(&address)));
-        self.values.set_block(address.clone(), BlockValue::new(keys.clone(), BTreeMap::new()));
+        self.values.set_block(address.clone(), BlockValue::new(keys.clone(), SortedMap::new()));
         if failed {
             return;
         }
@@ -231,7 +235,7 @@ impl Planner {
         address: &ResourceAddr,
         module: &ModuleAddr,
         resource: &ResourceBlock,
-        causes: &BTreeSet<Cause>,
+        causes: &Causes,
     ) {
         let place = Place::module(module.clone());
         let bound = self.bound(resource, &place);
@@ -271,7 +275,7 @@ impl Planner {
                 address: address.clone(),
                 waits_for: match state {
                     ProviderState::Deferred { causes, .. } => causes.clone(),
-                    ProviderState::Ready { .. } | ProviderState::Failed => BTreeSet::new(),
+                    ProviderState::Ready { .. } | ProviderState::Failed => Causes::new(),
                 },
                 host: state.host().cloned(),
             })
@@ -280,7 +284,7 @@ impl Planner {
 }
 
 pub fn address_of(module: &ModuleAddr, id: &BlockId) -> ResourceAddr {
-    ResourceAddr { module: module.clone(), mode: id.mode, kind: id.kind.clone(), name: id.name.clone() }
+    ResourceAddr::new(module.clone(), id.mode, id.kind.clone(), id.name.clone())
 }
 
 pub fn id_of(address: &ResourceAddr) -> BlockId {

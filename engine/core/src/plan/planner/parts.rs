@@ -10,8 +10,10 @@ use crate::values::Keys;
 use groma_lang::functions::yaml_documents;
 use groma_provider::{Part, Provider, ProviderError};
 use groma_types::schema::{Expands, KindSchema};
-use groma_types::{AttrPath, Diagnostic, Diagnostics, Mode, ResourceAddr, Span, Type, Value, ValueKind};
-use std::collections::{BTreeMap, BTreeSet};
+use groma_types::{
+    AttrPath, Causes, Diagnostic, Diagnostics, Mode, ResourceAddr, Span, Type, Value, ValueKind,
+};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Planner {
@@ -28,7 +30,7 @@ impl Planner {
                 let found = self.parts(address, resource, place, &*provider, &schema, &expands);
                 found.unwrap_or_else(|faults| {
                     diagnostics.extend(faults);
-                    Keys::Unknown { causes: BTreeSet::new(), counted: false }
+                    Keys::Unknown { causes: Causes::new(), counted: false }
                 })
             }
             _ => keys,
@@ -106,7 +108,7 @@ impl Planner {
                 return Err(unreadable(span, &format!("{key} is there twice")).into());
             }
         }
-        Ok(Keys::Each(found))
+        Ok(Keys::Each(Arc::new(found.into_iter().collect())))
     }
 }
 

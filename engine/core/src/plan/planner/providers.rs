@@ -8,9 +8,9 @@ use crate::state::{Recipe, RecipeId};
 use crate::values::Keys;
 use groma_provider::{ErrorKind, ProviderError, World};
 use groma_types::schema::ProviderSchema;
-use groma_types::value::Cause;
+use groma_types::value::{Cause, Causes};
 use groma_types::{Address, Diagnostic, InstanceAddr, InstanceKey, ModuleAddr, ProviderAddr, Type, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Planner {
@@ -47,7 +47,7 @@ impl Planner {
         };
         let block = found.block.and_then(|i| config.modules.get(&found.module)?.providers.get(i));
         let alias = block.map_or(reference.alias.clone(), |b| b.alias.clone());
-        Some(ProviderAddr { module: owner, name: found.provider, alias, key })
+        Some(ProviderAddr::new(owner, found.provider, alias, key))
     }
 
     /// The place in which the key of a provider reference is evaluated: the caller's, with the call's own key.
@@ -96,7 +96,7 @@ impl Planner {
         if let Some(change) = host.as_ref().and_then(|h| self.changes.get(&(h.clone(), None)))
             && change.action.creates()
         {
-            let causes = BTreeSet::from([Cause::Node(Address::Instance(change.address.clone()))]);
+            let causes = Causes::from([Cause::Node(Address::Instance(change.address.clone()))]);
             return ProviderState::Deferred { causes, config, host };
         }
         match self.make_recipe(address, config.clone(), host.as_ref()).await {
@@ -289,15 +289,15 @@ pub fn check_world(made: &World, now: &World) -> Result<(), ProviderError> {
 }
 
 /// What an unresolved configuration waits for; `None`: it can be used now.
-fn unresolved_causes(config: &Value) -> Option<BTreeSet<Cause>> {
-    let mut causes = BTreeSet::new();
+fn unresolved_causes(config: &Value) -> Option<Causes> {
+    let mut causes = Causes::new();
     let mut waits = false;
     config.walk(&mut |v| {
         if let Some(u) = v.as_unknown()
             && u.residual.is_none()
         {
             waits = true;
-            causes.extend(u.causes.iter().cloned());
+            causes.join(&u.causes);
         }
     });
     waits.then_some(causes)

@@ -20,7 +20,7 @@ use groma_types::{Address, Diagnostic, Diagnostics, InstanceAddr, SourceId, Valu
 use std::sync::Arc;
 
 impl Planner {
-    pub(super) fn block_at(&self, address: &InstanceAddr) -> Option<ResourceBlock> {
+    pub(super) fn block_at(&self, address: &InstanceAddr) -> Option<Arc<ResourceBlock>> {
         let block = block_of(&address.resource);
         self.eval.config.modules.get(&block.0)?.resources.get(&block.1).cloned()
     }
@@ -250,7 +250,8 @@ impl Planner {
 
     /// Looks at what the deletions of a plan would run.
     pub(in crate::plan) fn plan_farewells(&mut self) {
-        let deletions: Vec<Change> = self.changes.values().filter(|c| c.action.deletes()).cloned().collect();
+        let deletions: Vec<Arc<Change>> =
+            self.changes.values().filter(|c| c.action.deletes()).cloned().collect();
         for change in deletions {
             let object = change.object.as_ref().and_then(|id| self.state.objects.get(id)).cloned();
             if let Some(object) = object {

@@ -7,8 +7,8 @@ use crate::state::seal::{SealError, Sealed};
 use groma_types::address::Address;
 use groma_types::json::{type_from_json, type_to_json};
 use groma_types::{
-    AttrPath, Cause, Marks, Mint, ModuleAddr, Number, Refinements, Residual, Step, Type, Unknown, Value,
-    ValueKind,
+    AttrPath, Cause, Marks, Mint, ModuleAddr, NameMap, Number, Refinements, Residual, Step, Type, Unknown,
+    Value, ValueKind,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -195,7 +195,7 @@ fn encode_map(
     writer: &mut Writer<'_>,
     scope: &str,
     at: &AttrPath,
-    values: &BTreeMap<Arc<str>, Value>,
+    values: &NameMap<Value>,
     step: fn(Arc<str>) -> Step,
 ) -> Result<BTreeMap<String, ValueDto>, FormError> {
     let each = values.iter();
@@ -372,7 +372,7 @@ fn decode_map(
     at: &AttrPath,
     values: BTreeMap<String, ValueDto>,
     step: fn(Arc<str>) -> Step,
-) -> Result<BTreeMap<Arc<str>, Value>, FormError> {
+) -> Result<NameMap<Value>, FormError> {
     let each = values.into_iter().map(|(k, v)| (Arc::<str>::from(k), v));
     each.map(|(k, v)| Ok((k.clone(), decode_at(reader, scope, &at.with(step(k)), v)?))).collect()
 }
