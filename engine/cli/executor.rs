@@ -91,21 +91,36 @@ impl Drop for Group {
     }
 }
 
-/// Hands on a stream line by line.
+/// Hands on a stream line by line. What is cut of a line is never kept.
 async fn lines(stream: Option<impl AsyncRead + Unpin>, line: &Tell<'_>) {
     let Some(stream) = stream else { return };
     let mut reader = BufReader::new(stream);
-    let mut buffer = Vec::new();
-    while matches!(reader.read_until(b'\n', &mut buffer).await, Ok(1..)) {
-        let text = String::from_utf8_lossy(&buffer[..buffer.len().min(LINE_MAX)]);
-        line(text.trim_end_matches(['\n', '\r']));
-        buffer.clear();
+    let mut kept = Vec::new();
+    let tell = |kept: &mut Vec<u8>| {
+        line(String::from_utf8_lossy(kept).trim_end_matches('\r'));
+        kept.clear();
+    };
+    // A line has begun: it counts, even when nothing of it is kept and the stream ends.
+    let mut is_open = false;
+    while let Ok(read @ [_, ..]) = reader.fill_buf().await {
+        let end = read.iter().position(|b| *b == b'\n');
+        let part = &read[..end.unwrap_or(read.len())];
+        kept.extend_from_slice(&part[..part.len().min(LINE_MAX - kept.len())]);
+        is_open = end.is_none();
+        if !is_open {
+            tell(&mut kept);
+        }
+        let used = end.map_or(read.len(), |end| end + 1);
+        reader.consume(used);
+    }
+    if is_open {
+        tell(&mut kept);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, Executor, RealExecutor};
+    use super::{Command, Executor, LINE_MAX, RealExecutor, lines};
     use std::collections::BTreeMap;
     use std::path::PathBuf;
     use std::sync::Mutex;
@@ -128,6 +143,21 @@ mod tests {
         check("echo no >&2; exit 3", Err("exit status: 3"), &["no"]).await;
         // What it leaves running does not keep its end from being seen.
         check("sleep 60 & echo on", Ok(()), &["on"]).await;
+    }
+
+    #[tokio::test]
+    async fn of_a_line_without_end_no_more_is_kept_than_is_shown() {
+        let long = "x".repeat(LINE_MAX + 9);
+        let text = format!("a\r\n\n{long}\nb\n{long}{long}");
+        let heard = Mutex::new(Vec::new());
+        lines(Some(text.as_bytes()), &|l| heard.lock().unwrap().push(l.to_string())).await;
+        let cut = &long[..LINE_MAX];
+        assert_eq!(heard.into_inner().unwrap(), ["a", "", cut, "b", cut]);
+        // However long a line goes on, no more is held of it.
+        let endless = tokio::io::AsyncReadExt::take(tokio::io::repeat(b'x'), 1 << 24);
+        let heard = Mutex::new(Vec::new());
+        lines(Some(endless), &|l| heard.lock().unwrap().push(l.len())).await;
+        assert_eq!(heard.into_inner().unwrap(), [LINE_MAX]);
     }
 
     #[tokio::test]

@@ -20,6 +20,19 @@ pub struct Label {
     pub text: String,
 }
 
+/// Bytes of one text of a message: what a user wrote may go into it, and that may be of any length.
+const TEXT_MAX: usize = 16 << 10;
+
+/// The text as far as a person would read it.
+fn bounded(text: impl Into<String>) -> String {
+    let mut text = text.into();
+    if text.len() > TEXT_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_MAX));
+        text.push('…');
+    }
+    text
+}
+
 /// One message for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
@@ -57,19 +70,19 @@ impl Diagnostic {
 
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Diagnostic {
-        self.detail = detail.into();
+        self.detail = bounded(detail);
         self
     }
 
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
-        self.help = Some(help.into());
+        self.help = Some(bounded(help));
         self
     }
 
     #[must_use]
     pub fn at(mut self, span: Span, text: impl Into<String>) -> Diagnostic {
-        self.labels.push(Label { span, text: text.into() });
+        self.labels.push(Label { span, text: bounded(text) });
         self
     }
 
@@ -152,48 +165,100 @@ impl From<Diagnostic> for Diagnostics {
 }
 
 /// Candidates that are looked at: a spec with thousands of names and thousands of faults must not take minutes.
-const CANDIDATES_MAX: usize = 1000;
+const CANDIDATES_MAX: usize = 500;
+/// Longer names are no slips of a finger: the work for one grows with the square of its length.
+const NAME_MAX: usize = 200;
 
 /// Returns the candidate nearest to `name`, if one is near enough to be meant.
-pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
+pub fn nearest<C: AsRef<str>>(name: &str, candidates: impl IntoIterator<Item = C>) -> Option<C> {
+    if name.len() > NAME_MAX {
+        return None;
+    }
+    let name: Vec<char> = name.chars().collect();
+    let limit = (name.len() / 3).max(1);
+    let mut rows = Rows::default();
     candidates
         .into_iter()
         .take(CANDIDATES_MAX)
-        .filter(|c| c.len().abs_diff(name.len()) <= limit * 4)
-        .map(|c| (distance(name, c), c))
-        .filter(|(d, _)| *d <= limit)
-        .min_by(|a, b| a.cmp(b))
+        .filter_map(|c| Some((rows.distance(&name, c.as_ref(), limit)?, c)))
+        .min_by(|(a, x), (b, y)| (a, x.as_ref()).cmp(&(b, y.as_ref())))
         .map(|(_, c)| c)
 }
 
-/// Edit distance where a swap of neighbours counts once.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().collect();
-    let b: Vec<char> = b.chars().collect();
-    let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let cost = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + cost);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
+/// What distances are found in, made once for all candidates.
+#[derive(Default)]
+struct Rows {
+    candidate: Vec<char>,
+    before_last: Vec<usize>,
+    last: Vec<usize>,
+    row: Vec<usize>,
+}
+
+impl Rows {
+    /// Edit distance where a swap of neighbours counts once; `None` beyond the limit.
+    fn distance(&mut self, a: &[char], b: &str, limit: usize) -> Option<usize> {
+        // A character is at most four bytes, so a text that is much longer need not be looked at.
+        if b.len() > 4 * (a.len() + limit) {
+            return None;
         }
-        rows.push(row);
+        self.candidate.clear();
+        self.candidate.extend(b.chars());
+        let b = &self.candidate[..];
+        if a.len().abs_diff(b.len()) > limit {
+            return None;
+        }
+        let shared = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+        let (a, b) = (&a[shared..], &b[shared..]);
+        self.last.clear();
+        self.last.extend(0..=b.len());
+        let mut least_before = 0;
+        for i in 1..=a.len() {
+            self.row.clear();
+            self.row.push(i);
+            let mut least = i;
+            for j in 1..=b.len() {
+                let cost = usize::from(a[i - 1] != b[j - 1]);
+                let mut best = (self.last[j] + 1).min(self.row[j - 1] + 1).min(self.last[j - 1] + cost);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    best = best.min(self.before_last[j - 2] + 1);
+                }
+                self.row.push(best);
+                least = least.min(best);
+            }
+            // A row is made of the two before it, so none after these comes back below the limit.
+            if least > limit && least_before > limit {
+                return None;
+            }
+            least_before = least;
+            std::mem::swap(&mut self.before_last, &mut self.last);
+            std::mem::swap(&mut self.last, &mut self.row);
+        }
+        Some(self.last[b.len()]).filter(|d| *d <= limit)
     }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{Diagnostic, nearest};
+
+    #[test]
+    fn nothing_is_near_to_a_name_that_nobody_types() {
+        let long = "x".repeat(1 << 20);
+        assert_eq!(nearest(&long, [&*format!("{long}y")]), None);
+    }
+
+    #[test]
+    fn a_message_is_no_longer_than_anybody_reads() {
+        let long = Diagnostic::error("G0001", "x").detail("ä".repeat(1 << 20));
+        assert!(long.detail.len() < 17 << 10 && long.detail.ends_with("ä…"));
+    }
 
     #[test]
     fn a_swap_is_near_and_a_stranger_is_not() {
         assert_eq!(nearest("clutser", ["cluster", "node"]), Some("cluster"));
         assert_eq!(nearest("zzz", ["cluster", "node"]), None);
+        assert_eq!(nearest("aws_vcp.main", ["aws_vpc.other", "aws_vpc.main"]), Some("aws_vpc.main"));
+        assert_eq!(nearest("prefix_ab", ["prefix_ba", "prefix_"]), Some("prefix_ba"));
+        assert_eq!(nearest("", ["a", "ab"]), Some("a"));
     }
 }

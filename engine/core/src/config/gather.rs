@@ -4,6 +4,7 @@ use super::values::{fixed_text, wrong_shape};
 use super::{forms, twins};
 use groma_lang::document::{Form, Key, Node, NodeKind};
 use groma_types::{Diagnostic, Diagnostics, Span};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How a file was written; JSON keeps some of Terraform's own readings.
@@ -61,6 +62,9 @@ const BLOCK_TYPES: [(&str, BlockType, usize); 14] = [
     ("groma", BlockType::Groma, 0),
 ];
 
+/// What a block is called: its labels, and of a provider configuration its alias.
+pub(super) type Name = (BlockType, Vec<Arc<str>>, Option<Arc<str>>);
+
 /// A block as written.
 #[derive(Clone, Debug)]
 pub(super) struct RawBlock {
@@ -78,10 +82,10 @@ impl RawBlock {
         self.entries.iter().find(|(k, _)| &*k.text == name).map(|(_, v)| v)
     }
 
-    fn same(&self, other: &RawBlock) -> bool {
-        self.ty == other.ty
-            && self.labels.iter().map(|k| &k.text).eq(other.labels.iter().map(|k| &k.text))
-            && self.alias() == other.alias()
+    /// What it is called: no other may be called so.
+    pub(super) fn name(&self) -> Name {
+        let labels = self.labels.iter().map(|k| k.text.clone()).collect();
+        (self.ty, labels, self.alias().map(Arc::from))
     }
 
     /// The name of its type, as written.
@@ -95,19 +99,21 @@ impl RawBlock {
     }
 }
 
-/// Collects the blocks of a module's documents.
-pub(super) fn gather(documents: &[Document], out: &mut Diagnostics) -> Vec<RawBlock> {
+/// Collects the blocks of a module's documents. Where not every file could be read, a block that is not among them may be
+/// in one of these.
+pub(super) fn gather(documents: &[Document], is_whole: bool, out: &mut Diagnostics) -> Vec<RawBlock> {
     let mut blocks = Vec::new();
     for document in documents.iter().filter(|d| !d.overrides) {
         document_blocks(document, &mut blocks, out);
     }
     twins::refuse(documents, &mut blocks, out);
+    let mut base = Base::new(blocks, is_whole);
     for document in documents.iter().filter(|d| d.overrides) {
         let mut over = Vec::new();
         document_blocks(document, &mut over, out);
-        over.into_iter().for_each(|block| override_with(&mut blocks, block, out));
+        over.into_iter().for_each(|block| base.override_with(block, out));
     }
-    blocks
+    base.blocks
 }
 
 fn document_blocks(document: &Document, blocks: &mut Vec<RawBlock>, out: &mut Diagnostics) {
@@ -341,18 +347,45 @@ fn check_name(key: &Key, what: &str, out: &mut Diagnostics) {
     }
 }
 
-/// Merges one block of an override file, as Terraform does.
-fn override_with(blocks: &mut Vec<RawBlock>, over: RawBlock, out: &mut Diagnostics) {
-    match over.ty {
-        BlockType::Locals | BlockType::Terraform | BlockType::Groma => {
-            merge_by_entry(blocks, &over);
+/// The blocks that override files change, and what finds one of them.
+struct Base {
+    blocks: Vec<RawBlock>,
+    named: HashMap<Name, usize>,
+    /// Where the entries of blocks without names are: the block, and the place in it.
+    entries: HashMap<(BlockType, Arc<str>), (usize, usize)>,
+    is_whole: bool,
+}
+
+impl Base {
+    fn new(blocks: Vec<RawBlock>, is_whole: bool) -> Base {
+        let mut base = Base { blocks: Vec::new(), named: HashMap::new(), entries: HashMap::new(), is_whole };
+        blocks.into_iter().for_each(|block| base.push(block));
+        base
+    }
+
+    fn push(&mut self, block: RawBlock) {
+        let at = self.blocks.len();
+        self.named.entry(block.name()).or_insert(at);
+        for (i, (key, _)) in block.entries.iter().enumerate().filter(|_| is_by_entry(block.ty)) {
+            self.entries.entry((block.ty, key.text.clone())).or_insert((at, i));
         }
-        BlockType::Moved | BlockType::Import | BlockType::Removed => out.push(
-            Diagnostic::error("G0505", "This block cannot stand in an override file")
-                .at(over.span, "move it to another file"),
-        ),
-        _ => match blocks.iter_mut().find(|b| b.same(&over)) {
-            Some(base) => merge_entries(&mut base.entries, over.entries),
+        self.blocks.push(block);
+    }
+
+    /// Merges one block of an override file, as Terraform does.
+    fn override_with(&mut self, over: RawBlock, out: &mut Diagnostics) {
+        if is_by_entry(over.ty) {
+            return self.merge_by_entry(&over);
+        }
+        if let BlockType::Moved | BlockType::Import | BlockType::Removed = over.ty {
+            return out.push(
+                Diagnostic::error("G0505", "This block cannot stand in an override file")
+                    .at(over.span, "move it to another file"),
+            );
+        }
+        match self.named.get(&over.name()) {
+            Some(base) => merge_entries(&mut self.blocks[*base].entries, over.entries),
+            None if !self.is_whole => {}
             None => out.push(
                 Diagnostic::error("G0505", "Nothing to override")
                     .detail(
@@ -360,27 +393,31 @@ fn override_with(blocks: &mut Vec<RawBlock>, over: RawBlock, out: &mut Diagnosti
                     )
                     .at(over.span, "this block"),
             ),
-        },
+        }
     }
-}
 
-/// Settings and locals are overridden one by one, whichever block has them.
-fn merge_by_entry(blocks: &mut Vec<RawBlock>, over: &RawBlock) {
-    for (key, value) in over.entries.clone() {
-        let base = blocks.iter_mut().filter(|b| b.ty == over.ty);
-        let found = base.flat_map(|b| b.entries.iter_mut()).find(|(k, _)| k.text == key.text);
-        match found {
-            Some((_, old)) => match (&mut old.kind, value.kind.clone()) {
+    fn merge_by_entry(&mut self, over: &RawBlock) {
+        for (key, value) in over.entries.clone() {
+            let Some((block, entry)) = self.entries.get(&(over.ty, key.text.clone())).copied() else {
+                self.push(RawBlock { entries: vec![(key, value)], ..over.clone() });
+                continue;
+            };
+            let old = &mut self.blocks[block].entries[entry].1;
+            match (&mut old.kind, value.kind.clone()) {
                 (NodeKind::Map(old), NodeKind::Map(new))
                     if over.ty == BlockType::Terraform && &*key.text == "required_providers" =>
                 {
                     merge_entries(old, new);
                 }
                 _ => *old = value,
-            },
-            None => blocks.push(RawBlock { entries: vec![(key, value)], ..over.clone() }),
+            }
         }
     }
+}
+
+/// Settings and locals are overridden one by one, whichever block has them.
+fn is_by_entry(ty: BlockType) -> bool {
+    matches!(ty, BlockType::Locals | BlockType::Terraform | BlockType::Groma)
 }
 
 fn merge_entries(base: &mut Vec<(Key, Node)>, over: Vec<(Key, Node)>) {

@@ -12,12 +12,17 @@ use groma_lang::document::{parse_json, parse_native, parse_yaml};
 use groma_lang::expr::Expr;
 use groma_types::version::Constraint;
 use groma_types::{Diagnostic, Diagnostics, SourceMap, Span, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// Module calls inside each other.
 const DEPTH_MAX: usize = 32;
+/// Module calls in all: those inside each other multiply, so that a few short files make more than any machine can hold.
+const CALLS_MAX: usize = 20_000;
+/// Bytes of a file. What is read of it takes up to some hundred times as much memory.
+const FILE_BYTES_MAX: u64 = 32 << 20;
 
 /// What to load.
 #[derive(Clone, Copy)]
@@ -35,7 +40,7 @@ pub trait FileReader {
     /// The folder is not there or cannot be read.
     fn list(&self, dir: &Path) -> std::io::Result<Vec<String>>;
     /// # Errors
-    /// The file is not there, cannot be read, or is not UTF-8.
+    /// The file is not there, cannot be read, is not UTF-8, or larger than any spec.
     fn read(&self, path: &Path) -> std::io::Result<String>;
     fn is_file(&self, path: &Path) -> bool;
     /// Values of the root's variables, where a source or a version of a module needs one; what is absent has its
@@ -65,6 +70,17 @@ impl std::fmt::Display for NotUtf8 {
 }
 impl std::error::Error for NotUtf8 {}
 
+/// Reads no more of a file than a spec may have.
+fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        let why = format!("it has more than {} MiB, the most that is read of one file", FILE_BYTES_MAX >> 20);
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
+}
+
 /// The disk.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DiskFiles;
@@ -89,7 +105,7 @@ impl FileReader for DiskFiles {
             let lossy = String::from_utf8_lossy(error.as_bytes()).into_owned().into();
             std::io::Error::new(std::io::ErrorKind::InvalidData, NotUtf8 { lossy, at })
         };
-        String::from_utf8(std::fs::read(path)?).map_err(not_text)
+        String::from_utf8(bytes(path)?).map_err(not_text)
     }
     fn is_file(&self, path: &Path) -> bool {
         path.is_file()
@@ -187,6 +203,8 @@ pub fn load(request: LoadRequest<'_>) -> (Option<Config>, SourceMap, Diagnostics
         records: Vec::new(),
         modules: BTreeMap::new(),
         packages: BTreeMap::new(),
+        recorded: HashSet::new(),
+        calls: 0,
         is_whole: true,
         out: Diagnostics::new(),
     };
@@ -207,7 +225,7 @@ pub fn load(request: LoadRequest<'_>) -> (Option<Config>, SourceMap, Diagnostics
 /// Leaves out what only follows from a fault of the text at the same place: a second key is a name declared twice, too.
 fn told_once(all: Diagnostics) -> Diagnostics {
     let place = |d: &Diagnostic| d.labels.first().map(|l| l.span);
-    let of_text: Vec<_> = all.iter().filter(|d| d.is_error() && !stops(d)).filter_map(place).collect();
+    let of_text: HashSet<_> = all.iter().filter(|d| d.is_error() && !stops(d)).filter_map(place).collect();
     let mut kept = Diagnostics::new();
     kept.extend(all.into_iter().filter(|d| {
         let is_of_text = d.is_error() && !stops(d);
@@ -271,6 +289,10 @@ struct Loader<'a> {
     root_dir: PathBuf,
     sources: SourceMap,
     records: Vec<FileRecord>,
+    /// Names of the records.
+    recorded: HashSet<Arc<str>>,
+    /// Module calls so far.
+    calls: usize,
     modules: BTreeMap<ModulePath, Module>,
     packages: BTreeMap<ModulePath, Fetched>,
     /// Every file was there and read to its end.
@@ -322,7 +344,7 @@ impl Loader<'_> {
         given: Given<'_>,
     ) {
         let documents = self.documents(&found.dir, names);
-        let Decoded { mut module, calls } = decode::module(&documents, &mut self.out);
+        let Decoded { mut module, calls } = decode::module(&documents, self.is_whole, &mut self.out);
         module.path = path.clone();
         ancestors.push(found.identity());
         module.dir = found.dir;
@@ -348,7 +370,7 @@ impl Loader<'_> {
             };
             let shown: Arc<str> = self.shown_name(&path).into();
             let source = self.sources.add(shown.clone(), text.clone());
-            if !self.records.iter().any(|r| r.name == shown) {
+            if self.recorded.insert(shown.clone()) {
                 self.records.push(FileRecord { name: shown, text: text.clone() });
             }
             let (surface, nodes) = match file_kind(name) {
@@ -395,6 +417,9 @@ impl Loader<'_> {
                     .help("Save the file as UTF-8. If it is not a spec, move it out of the stack's folder.")
                     .at(Span::new(source, *at, *at + char::REPLACEMENT_CHARACTER.len_utf8()), "not UTF-8")
             }
+            None if error.kind() == std::io::ErrorKind::FileTooLarge => fault
+                .detail(format!("{name}: {error}."))
+                .help("Split it: the files of a folder are read as one. If it is not a spec, move it out of the stack's folder."),
             None => fault
                 .detail(format!("{name}: {error}."))
                 .help("Make it readable, or take it out of the stack's folder: every spec file there is a part of the stack."),
@@ -490,6 +515,21 @@ impl Loader<'_> {
         ancestors: &[PathBuf],
     ) -> Option<Found> {
         if call.source.is_empty() {
+            return None;
+        }
+        self.calls += 1;
+        if self.calls > CALLS_MAX {
+            if self.calls == CALLS_MAX + 1 {
+                self.out.push(
+                    Diagnostic::error("G0535", "Too many modules")
+                        .detail(format!(
+                            "This call would make more than {CALLS_MAX} modules of the stack; it and those after it are not \
+                             read."
+                        ))
+                        .help("Call a module once with for_each instead of many times.")
+                        .at(span, "one module more"),
+                );
+            }
             return None;
         }
         let found = match packages::is_local(&call.source) {

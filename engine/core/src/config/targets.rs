@@ -4,6 +4,7 @@ use super::{BlockId, Config, Module, ModulePath, ProviderRef};
 use groma_lang::expr::{Expr, RefStep, Reference};
 use groma_types::diagnostic::nearest;
 use groma_types::{Diagnostic, Mode};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The thing that a reference begins with.
@@ -44,16 +45,15 @@ pub fn target(module: &Module, reference: &Reference) -> Result<Target, Diagnost
     match &*reference.root {
         "var" => {
             let name = name_at(reference, 0, "var", "the variable's name")?;
-            let known = module.variables.keys();
-            declared(reference, "variable", "variable", name, known).map(Target::Variable)
+            declared(reference, "variable", "variable", name, &module.variables).map(Target::Variable)
         }
         "local" => {
             let name = name_at(reference, 0, "local", "the local's name")?;
-            declared(reference, "local value", "locals", name, module.locals.keys()).map(Target::Local)
+            declared(reference, "local value", "locals", name, &module.locals).map(Target::Local)
         }
         "module" => {
             let name = name_at(reference, 0, "module", "the call's name")?;
-            let call = declared(reference, "module call", "module", name, module.calls.keys())?;
+            let call = declared(reference, "module call", "module", name, &module.calls)?;
             let after = match reference.steps.get(1) {
                 Some(RefStep::Index(_)) => 2,
                 _ => 1,
@@ -81,17 +81,17 @@ fn name_at<'a>(reference: &'a Reference, at: usize, root: &str, what: &str) -> R
     })
 }
 
-fn declared<'a>(
+fn declared<T>(
     reference: &Reference,
     what: &str,
     block: &str,
     name: &str,
-    known: impl Iterator<Item = &'a Arc<str>> + Clone,
+    known: &BTreeMap<Arc<str>, T>,
 ) -> Result<Arc<str>, Diagnostic> {
-    if let Some(found) = known.clone().find(|k| &***k == name) {
+    if let Some((found, _)) = known.get_key_value(name) {
         return Ok(found.clone());
     }
-    let near = nearest(name, known.map(|k| &**k));
+    let near = nearest(name, known.keys());
     let label = near.map_or("not declared".to_string(), |n| format!("did you mean {n:?}?"));
     let fault = error(reference, format!("The module has no {what} named {name:?}."), label);
     Err(match near {
@@ -131,14 +131,26 @@ fn find(module: &Module, reference: &Reference, id: BlockId) -> Result<Target, D
         return Ok(Target::Resource(id));
     }
     let text = id.to_string();
-    let all: Vec<String> = module.resources.keys().map(ToString::to_string).collect();
-    let near = nearest(&text, all.iter().map(String::as_str));
-    let label = near.map_or("not declared".to_string(), |n| format!("did you mean {n}?"));
+    let near = near_block(module, &id);
+    let label = near.as_ref().map_or("not declared".to_string(), |n| format!("did you mean {n}?"));
     let fault = error(reference, format!("The module has no block {text}."), label);
     Err(match near {
         Some(near) => fault.help(format!("Write {near}.")),
         None => fault,
     })
+}
+
+/// A block of the kind with nearly the name, or one of a kind that is nearly called so.
+fn near_block(module: &Module, id: &BlockId) -> Option<BlockId> {
+    let first = BlockId { name: "".into(), ..id.clone() };
+    let of_kind = module.resources.range(first..).map(|(id, _)| id);
+    let of_kind = of_kind.take_while(|other| (other.mode, &other.kind) == (id.mode, &id.kind));
+    if let Some(name) = nearest(&id.name, of_kind.map(|other| &other.name)) {
+        return Some(BlockId { name: name.clone(), ..id.clone() });
+    }
+    let named_so = module.resources.keys().filter(|other| (other.mode, &other.name) == (id.mode, &id.name));
+    let kind = nearest(&id.kind, named_so.map(|other| &other.kind))?;
+    Some(BlockId { kind: kind.clone(), ..id.clone() })
 }
 
 fn managed(module: &Module, reference: &Reference) -> Result<Target, Diagnostic> {

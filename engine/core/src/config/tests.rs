@@ -53,6 +53,52 @@ fn bodies_of_labelled_blocks_may_be_empty() {
 }
 
 #[test]
+fn nothing_is_said_of_what_a_file_that_cannot_be_read_may_hold() {
+    let over = ("main_override.tf", "resource \"terraform_data\" \"a\" {}\n");
+    let (_, sources, faults) = read(&[("main.tf", "resource \"terraform_data\" \"a\" {\n"), over]);
+    let text = render(&sources, &faults);
+    assert!(text.contains("G0460") && !text.contains("G0505"), "{text}");
+    let (_, sources, faults) = read(&[("main.tf", "locals {}\n"), over]);
+    let text = render(&sources, &faults);
+    assert!(text.contains("G0505 Nothing to override"), "{text}");
+}
+
+#[test]
+fn a_connection_that_nothing_uses_is_told() {
+    let told = |provisioners: &str| {
+        let text = format!(
+            "resource \"terraform_data\" \"a\" {{\n  connection {{\n    host = \"x\"\n  }}\n{provisioners}}}\n"
+        );
+        let (_, sources, faults) = read(&[("main.tf", &text)]);
+        render(&sources, &faults)
+    };
+    let fault = "main.tf:2:3 <connection> G0623 A connection that nothing uses It says how remote-exec and file \
+                 provisioners reach a machine; here is neither.";
+    assert_eq!(told(""), fault);
+    assert_eq!(told("  provisioner \"local-exec\" {\n    command = \"true\"\n  }\n"), fault);
+    assert_eq!(told("  provisioner \"remote-exec\" {\n    inline = [\"true\"]\n  }\n"), "");
+}
+
+#[test]
+fn modules_that_multiply_are_an_error() {
+    let files: Vec<(String, String)> = (0..16)
+        .map(|i| {
+            let calls = ["a", "b"].map(|n| format!("  {n}: {{source: ../m{}}}\n", i + 1)).concat();
+            (format!("m{i}/main.yaml"), format!("module:\n{calls}"))
+        })
+        .chain([
+            ("m16/main.yaml".into(), "locals: {}\n".into()),
+            ("main.yaml".into(), "module: {a: {source: ./m0}}\n".into()),
+        ])
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let (_, sources, faults) = read(&files);
+    let text = render(&sources, &faults);
+    assert_eq!(text.matches("G0535 Too many modules").count(), 1, "{text}");
+    assert_eq!(faults.len(), 1);
+}
+
+#[test]
 fn faults_of_files_and_blocks() {
     check(
         &[("main.yaml", "resorce: {}\n")],

@@ -1,13 +1,10 @@
 //! One file in two syntaxes: `main.tf` beside the `main.yaml` that was made from it.
 
-use super::gather::{BlockType, Document, RawBlock};
+use super::gather::{BlockType, Document, Name, RawBlock};
 use super::load::stem;
 use groma_types::{Diagnostic, Diagnostics, SourceId, Span};
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// What a block or local is called: no other may be called so.
-type Name = (BlockType, Vec<Arc<str>>, Option<Arc<str>>);
 
 /// Tells of files that declare the same in two syntaxes, once for each pair, and takes the blocks of the second file away,
 /// so that nothing else is told of them.
@@ -45,10 +42,7 @@ fn names(block: &RawBlock) -> Vec<(Name, Span)> {
         | BlockType::Moved
         | BlockType::Import
         | BlockType::Removed => Vec::new(),
-        _ => {
-            let labels = block.labels.iter().map(|k| k.text.clone()).collect();
-            vec![((block.ty, labels, block.alias().map(Arc::from)), block.span)]
-        }
+        _ => vec![(block.name(), block.span)],
     }
 }
 

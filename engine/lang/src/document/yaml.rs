@@ -18,6 +18,8 @@ const ANCHOR_NODES_MAX: usize = 4 * ALIAS_NODES_MAX;
 const DEPTH_MAX: usize = 512;
 /// Faults that are corrected in a copy of the text so that later ones are found in the same run.
 const PATCHES_MAX: usize = 40;
+/// Bytes that are read again for it: a large file with a trap in each line is not read forty times.
+const READ_AGAIN_MAX: usize = 1 << 20;
 /// Bytes that corrections may add to the copy beyond its double.
 const COPY_SLACK: usize = 4096;
 
@@ -44,12 +46,17 @@ fn find_more_faults(source: SourceId, text: &str, patch: Option<Patch>, diagnost
     let mut shifts: Vec<(usize, isize)> = Vec::new();
     let mut next = patch;
     let mut last = None;
+    let mut again = 0;
     for _ in 0..PATCHES_MAX {
         let Some(patch) = next.take() else { return };
         // A line that was corrected and still does not parse is beyond this; quoting it again would only grow it.
         if last == Some(patch.range.start) || copy.len() > 2 * text.len() + COPY_SLACK {
             return;
         }
+        if again > READ_AGAIN_MAX {
+            return;
+        }
+        again += copy.len();
         last = Some(patch.range.start);
         let delta = patch.line.len().cast_signed() - patch.range.len().cast_signed();
         let end = patch.range.start + patch.line.len();

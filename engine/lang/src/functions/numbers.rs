@@ -9,6 +9,8 @@ use groma_types::{Number, Type, Value};
 
 /// The largest list that `range` makes.
 const RANGE_MAX: usize = 1024;
+/// Digits of a text that becomes a number.
+const DIGITS_MAX: usize = 100_000;
 
 fn number(args: &[Value], index: usize) -> Number {
     args.get(index).and_then(Value::as_number).cloned().unwrap_or(Number::ZERO)
@@ -199,8 +201,12 @@ pub(super) fn parseint(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         })
         .filter(|v| *v < base)
     };
-    let values: Option<Vec<u32>> =
-        digits.chars().map(|c| value(c).and_then(|v| u32::try_from(v).ok())).collect();
+    // As many digits as any other number may have.
+    let values: Option<Vec<u32>> = if digits.len() > DIGITS_MAX {
+        None
+    } else {
+        digits.chars().map(|c| value(c).and_then(|v| u32::try_from(v).ok())).collect()
+    };
     match values.map(|values| Number::from_digits(values, u32::try_from(base).unwrap_or(2))) {
         Some(n) if !digits.is_empty() => Ok(Value::number(if s.starts_with('-') { n.neg() } else { n })),
         _ => bad_arg(0, format!("cannot parse {s:?} as a base {base} integer")),

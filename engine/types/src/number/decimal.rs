@@ -21,6 +21,10 @@ pub(super) fn parse(text: &str) -> Result<Big, NumberError> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
     let pointed = mantissa.contains('.') && fraction.is_empty();
+    // So many digits are as absurd as an exponent of so many; to read them takes more than time in proportion.
+    if signed(mantissa.len()) > EXPONENT_MAX {
+        return Err(NumberError);
+    }
     if whole.is_empty() || pointed || !digits(whole) || !digits(fraction) || exponent.abs() > EXPONENT_MAX {
         return Err(NumberError);
     }

@@ -28,14 +28,23 @@ pub(super) fn check(config: &Config, graph: &BlockGraph) -> Diagnostics {
 
 type Net<'a> = DiGraph<&'a ItemId, &'a Edge>;
 
+/// Steps of the search for a shorter cycle in one tangle: from each block of a large one it would take forever.
+const STEPS_MAX: usize = 100_000;
+/// Blocks of a cycle that are told.
+const TOLD_MAX: usize = 25;
+
 /// Returns the edges of a shortest cycle in a strongly connected component, with where each begins.
 fn shortest<'a>(net: &Net<'a>, component: &[NodeIndex]) -> Option<Vec<(&'a ItemId, &'a Edge)>> {
     let inside: HashSet<NodeIndex> = component.iter().copied().collect();
     let mut starts: Vec<NodeIndex> = component.to_vec();
     starts.sort_by_key(|n| net[*n]);
     let mut best: Option<Vec<(&ItemId, &Edge)>> = None;
+    let mut steps = 0;
     for start in starts {
-        let found = round(net, start, &inside);
+        if best.is_some() && steps > STEPS_MAX {
+            break;
+        }
+        let found = round(net, start, &inside, &mut steps);
         if let Some(found) = found.filter(|f| best.as_ref().is_none_or(|b| f.len() < b.len())) {
             best = Some(found);
         }
@@ -48,10 +57,12 @@ fn round<'a>(
     net: &Net<'a>,
     start: NodeIndex,
     inside: &HashSet<NodeIndex>,
+    steps: &mut usize,
 ) -> Option<Vec<(&'a ItemId, &'a Edge)>> {
     let mut came: BTreeMap<NodeIndex, (NodeIndex, &'a Edge)> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
     while let Some(at) = queue.pop_front() {
+        *steps += 1;
         let mut next: Vec<_> = net.edges(at).collect();
         next.sort_by_key(|e| *e.weight());
         for edge in next {
@@ -98,11 +109,13 @@ fn report(config: &Config, cycle: &[(&ItemId, &Edge)]) -> Diagnostic {
             )
             .at(edge.span, format!("{name} itself"));
     }
-    let mut way: Vec<String> = cycle.iter().map(|(id, _)| name(config, id)).collect();
+    let told = &cycle[..cycle.len().min(TOLD_MAX)];
+    let mut way: Vec<String> = told.iter().map(|(id, _)| name(config, id)).collect();
+    way.extend((told.len() < cycle.len()).then(|| format!("… {} more …", cycle.len() - told.len())));
     way.extend(way.first().cloned());
     let mut error = Diagnostic::error("G0811", "Blocks wait for each other")
         .detail(format!("Each needs the next one first: {}.", way.join(" -> ")));
-    for (id, edge) in cycle {
+    for (id, edge) in told {
         error = error.at(edge.span, format!("{} needs {}", name(config, id), name(config, &edge.to)));
     }
     error

@@ -213,3 +213,13 @@ fn modules_bind_variables_outputs_and_providers() {
 fn a_config_without_faults_has_none() {
     assert!(check(&config("locals: {a: 1}\n"), &schemas()).is_empty());
 }
+
+#[test]
+fn of_a_cycle_of_very_many_the_first_are_told() {
+    let locals: String = (0..2000).map(|i| format!("  a{i}: ${{local.a{}}}\n", (i + 1) % 2000)).collect();
+    let (config, _, _) = read(&[("main.yaml", &format!("locals:\n{locals}"))]);
+    let found = check(&config.unwrap(), &schemas());
+    let cycle = found.iter().next().unwrap();
+    assert_eq!((found.len(), cycle.code, cycle.labels.len()), (1, "G0811", 25));
+    assert!(cycle.detail.contains("… 1975 more …"), "{}", cycle.detail);
+}

@@ -30,9 +30,10 @@ pub(super) struct Decoded {
     pub(super) calls: Vec<RawCall>,
 }
 
-/// Reads all blocks of a module. The path and folder are the caller's to fill in.
-pub(super) fn module(documents: &[Document], out: &mut Diagnostics) -> Decoded {
-    let blocks = gather(documents, out);
+/// Reads all blocks of a module; `is_whole`: these are all of its documents. The path and folder are the caller's to fill
+/// in.
+pub(super) fn module(documents: &[Document], is_whole: bool, out: &mut Diagnostics) -> Decoded {
+    let blocks = gather(documents, is_whole, out);
     let mut decoder = Decoder { module: Module::default(), calls: Vec::new(), out };
     for block in &blocks {
         decoder.block(block);

@@ -42,11 +42,12 @@ impl Decoder<'_> {
         let mut from = None;
         let mut destroy = true;
         let mut provisioners = Vec::new();
+        let mut connection = None;
         for (key, node) in &block.entries {
             match &*key.text {
                 "from" => from = self.named(node, "from").map(|named| (named, node.span)),
                 "provisioner" => provisioners = self.provisioners(node),
-                "connection" => {}
+                "connection" => connection = Some(key.span),
                 "lifecycle" => {
                     for (key, value) in one_or_many(node).into_iter().filter_map(Node::as_map).flatten() {
                         match &*key.text {
@@ -69,6 +70,7 @@ impl Decoder<'_> {
             return self.bad_address(span, "Only resources are in the state: nothing is removed of this.");
         }
         self.idle(&provisioners, destroy);
+        self.connection(connection, &provisioners);
         self.module.removed.push(Removed { from, destroy, provisioners, span });
     }
 

@@ -1,10 +1,11 @@
 //! `provisioner` and `connection` blocks of resources and of `removed`.
 
 use super::Decoder;
+use crate::config::provisioners::LOCAL_EXEC;
 use crate::config::values::{keyword, one_or_many, wrong_shape};
 use crate::config::{Body, Provisioner, When};
 use groma_lang::document::{Key, Node, NodeKind};
-use groma_types::Diagnostic;
+use groma_types::{Diagnostic, Span};
 
 impl Decoder<'_> {
     /// `{KIND: {…}}`, or a list of these; in the order in which they are written.
@@ -44,6 +45,7 @@ impl Decoder<'_> {
                     when = if destroys { When::Destroy } else { When::Create };
                 }
                 "on_failure" => continues = self.word(key, value, ["fail", "continue"]),
+                "connection" if &*kind.text == LOCAL_EXEC => self.idle_connection(key.span),
                 "connection" | "//" => {}
                 _ => own.push((key.clone(), value.clone())),
             }
@@ -51,6 +53,23 @@ impl Decoder<'_> {
         let span = kind.span;
         let body = Body { node: Node { span: node.span, kind: NodeKind::Map(own) }, span };
         Some(Provisioner { kind: kind.text.clone(), span, when, continues, body })
+    }
+
+    /// How to reach a machine, where only what is refused would want to know it.
+    fn idle_connection(&mut self, span: Span) {
+        self.out.push(
+            Diagnostic::warning("G0623", "A connection that nothing uses")
+                .detail("It says how remote-exec and file provisioners reach a machine; here is neither.")
+                .help("Take it out.")
+                .at(span, "does nothing"),
+        );
+    }
+
+    /// The connection of a block is for those of its provisioners that have none of their own.
+    pub(super) fn connection(&mut self, span: Option<Span>, provisioners: &[Provisioner]) {
+        if let Some(span) = span.filter(|_| provisioners.iter().all(|p| &*p.kind == LOCAL_EXEC)) {
+            self.idle_connection(span);
+        }
     }
 
     /// Which of two words an argument says: whether it is the second one.

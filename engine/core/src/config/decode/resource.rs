@@ -74,6 +74,7 @@ impl Decoder<'_> {
             id,
         };
         let mut expansions = Expansions::new();
+        let mut connection = None;
         for (key, node) in &block.entries {
             match &*key.text {
                 "count" if !node.is_null() => {
@@ -94,12 +95,12 @@ impl Decoder<'_> {
                 "timeouts" => resource.timeouts = self.timeouts(node),
                 "dynamic" => self.dynamic_timeouts(node, &mut resource.body),
                 "provisioner" => resource.provisioners = self.provisioners(node),
-                // How to reach a machine: only what is refused would use it.
-                "connection" => {}
+                "connection" => connection = Some(key.span),
                 _ => {}
             }
         }
         resource.expansion = self.expansion(expansions);
+        self.connection(connection, &resource.provisioners);
         match self.module.resources.entry(resource.id.clone()) {
             Entry::Occupied(old) => {
                 self.out.push(duplicate("block", &resource.id.to_string(), block.span, old.get().span));
