@@ -340,3 +340,22 @@ fn as_listed(stack: &Stack, expected: &BTreeMap<String, usize>, round: u64) {
     let listed = stack.ok(&["state", "list"]).stdout.lines().count();
     assert_eq!(listed, if expected.is_empty() { 0 } else { 10 }, "round {round}: what the state lists");
 }
+
+/// The process that ends a sandbox may be no client of it.
+#[cfg(unix)]
+#[test]
+fn a_sandbox_ends_at_a_signal_and_keeps_its_world() {
+    let stack = Stack::new().file("main.yaml", "{}\n");
+    let mut server = stack.start(&["sandbox", "serve"]);
+    let begun = Instant::now();
+    while !stack.run(&["sandbox", "status"]).stdout.contains("running at") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let sent = std::process::Command::new("kill").args(["-TERM", &server.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+    let ended = server.wait().expect("it was started here");
+    assert_eq!(ended.code(), Some(0));
+    stack.ok(&["sandbox", "status"]).says(&["not running"]);
+    assert!(stack.path().join(".groma/sandbox/world").is_dir());
+}

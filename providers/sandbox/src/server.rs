@@ -145,8 +145,16 @@ pub struct Server {
 }
 
 /// Serves until told to stop or idle for long enough.
-pub async fn serve(options: ServeOptions) -> Result<(), Error> {
-    Server::start(options).await?.finished().await
+pub async fn serve(options: ServeOptions, stop: impl Future<Output = ()>) -> Result<(), Error> {
+    let server = Server::start(options).await?;
+    let state = Arc::clone(&server.state);
+    let mut finished = std::pin::pin!(server.finished());
+    tokio::select! {
+        ended = &mut finished => return ended,
+        () = stop => {}
+    }
+    state.stop.send_replace(true);
+    finished.await
 }
 
 impl Server {

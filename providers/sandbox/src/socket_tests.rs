@@ -156,6 +156,6 @@ async fn the_client_finds_asks_and_stops() {
 async fn an_idle_sandbox_ends_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let options = ServeOptions { idle: Duration::from_millis(1), ..ServeOptions::new(folder.path()) };
-    crate::serve(options).await.unwrap();
+    crate::serve(options, std::future::pending()).await.unwrap();
     assert!(!folder.path().join("world/serve.json").exists());
 }
