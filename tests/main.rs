@@ -8,6 +8,7 @@ mod bad_input;
 mod builtin;
 mod console;
 mod fmt;
+mod forms;
 #[cfg(feature = "kubernetes")]
 mod import_kinds;
 mod imports;

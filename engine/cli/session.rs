@@ -51,7 +51,7 @@ impl Session {
         global.sandbox_speed = global.sandbox_speed.or(speed);
         let colour = settings.colour_allowed() && !global.no_color;
         Session {
-            cwd: settings.cwd.join(global.chdir.as_deref().unwrap_or(Path::new(""))),
+            cwd: global.chdir.as_deref().map_or_else(|| settings.cwd.clone(), |dir| settings.cwd.join(dir)),
             style: Style { colour: colour && settings.stdout_is_terminal },
             error_style: Style { colour: colour && settings.stderr_is_terminal },
             stop: StopSignal::default(),
@@ -174,7 +174,7 @@ impl Session {
             },
             executor: Arc::new(self.executor(sandbox.is_some())),
             files: Arc::new(self.files()),
-            cwd: self.cwd.to_string_lossy().into_owned(),
+            cwd: self.settings.cwd.to_string_lossy().into_owned(),
             workspace: cloud.workspace.clone(),
         }
     }

@@ -13,7 +13,7 @@ use std::fmt::Write;
 pub(crate) fn run(session: &Session, input: &Input) -> Result<Exit, Exit> {
     let stack = session.stack()?;
     let registry = session.offline().registry;
-    let loaded = spec::load(session, &stack, &registry, input);
+    let loaded = spec::load(session, &stack, &registry, input).of_any_kind();
     session.say(loaded.diagnostics.iter(), &loaded.sources);
     let Some(config) = loaded.config.filter(|_| !loaded.diagnostics.has_errors()) else {
         return Err(Exit::Error);

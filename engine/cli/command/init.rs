@@ -16,7 +16,7 @@ pub(crate) fn run(session: &Session, input: &Input, upgrade: bool) -> Result<Exi
         false => usual_policy(session),
     };
     let stack = session.stack()?;
-    let loaded = spec::load_by(session, &stack, &session.offline().registry, input, policy);
+    let loaded = spec::load_by(session, &stack, &session.offline().registry, input, policy).of_any_kind();
     session.say(loaded.diagnostics.iter(), &loaded.sources);
     let Some(config) = loaded.config.as_ref().filter(|_| !loaded.diagnostics.has_errors()) else {
         return Err(Exit::Error);
@@ -54,7 +54,7 @@ fn line(call: &str, used: &Used) -> String {
 /// All modules of the stack, in the shape of `terraform modules -json`.
 pub(crate) fn list(session: &Session, input: &Input, as_json: bool) -> Result<Exit, Exit> {
     let stack = session.stack()?;
-    let loaded = spec::load(session, &stack, &session.offline().registry, input);
+    let loaded = spec::load(session, &stack, &session.offline().registry, input).of_any_kind();
     session.say(loaded.diagnostics.iter(), &loaded.sources);
     let Some(config) = loaded.config.as_ref() else { return Err(Exit::Error) };
     let mut lines = String::new();

@@ -18,7 +18,7 @@ pub(crate) fn output(session: &Session, args: &OutputArgs) -> Result<Exit, Exit>
     let state = read(session)?;
     let Some(name) = &args.name else {
         let text = match (args.json, state.outputs.is_empty()) {
-            (true, _) => format!("{:#}\n", outputs::all_as_json(&state.outputs)),
+            (true, _) => format!("{}\n", outputs::all_as_json(&state.outputs)),
             (false, true) => {
                 render::note_to_stderr("Warning: the state has no outputs. Outputs are written by an apply.");
                 String::new()
@@ -48,7 +48,7 @@ pub(crate) fn output(session: &Session, args: &OutputArgs) -> Result<Exit, Exit>
         return Err(session.refuse("G2005", "no such output", &why, &help));
     };
     let text = if args.json {
-        format!("{}\n", groma_types::json::to_json(&found.value))
+        format!("{}\n", groma_types::json::to_text(&found.value, false))
     } else if args.raw {
         let raw = outputs::raw(&found.value);
         raw.ok_or_else(|| {

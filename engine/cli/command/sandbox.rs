@@ -23,7 +23,9 @@ pub(crate) async fn run(session: &Session, command: SandboxCommand) -> Result<Ex
         options.idle = idle.map_or(options.idle, Duration::from_secs);
         options.seed = seed;
         options.faults.clone_from(&session.global.fault);
-        groma_sandbox::serve(options, session.stop.reached(1)).await.map_err(|e| failed(session, &e.to_string()))?;
+        groma_sandbox::serve(options, session.stop.reached(1))
+            .await
+            .map_err(|e| failed(session, &e.to_string()))?;
         return Ok(Exit::Done);
     }
     let folder = session.stack()?.sandbox_dir();

@@ -24,7 +24,7 @@ pub(crate) fn providers(session: &Session, args: &ProvidersArgs) -> Result<Exit,
         Some(ProvidersCommand::Schema { input, .. }) => input,
         None => &args.input,
     };
-    let config = sound(session, &spec::load(session, &stack, &registry, input))?;
+    let config = sound(session, &spec::load(session, &stack, &registry, input).of_any_kind())?;
     let used = used(&config);
     if args.command.is_some() {
         let names: BTreeSet<&Arc<str>> = used.values().flat_map(BTreeMap::keys).collect();

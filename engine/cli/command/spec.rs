@@ -27,6 +27,14 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
+    /// For commands that ask for names alone: a kind that is not built in does not stop them.
+    pub(crate) fn of_any_kind(mut self) -> Loaded {
+        let mut kept = Diagnostics::new();
+        kept.extend(self.diagnostics.into_iter().filter(|d| !matches!(d.code, "G0803" | "G0804")));
+        self.diagnostics = kept;
+        self
+    }
+
     pub(crate) fn is_sound(&self) -> bool {
         self.config.is_some() && !self.diagnostics.has_errors()
     }

@@ -109,7 +109,7 @@ fn message(out: &mut String, diagnostic: &Diagnostic, on: &str, sources: &Source
     if !diagnostic.detail.is_empty() {
         field(out, "why", &diagnostic.detail);
     }
-    if let Some(help) = &diagnostic.help {
+    if let Some(help) = diagnostic.help_in(sources) {
         field(out, "help", help);
     }
 }
@@ -177,8 +177,8 @@ pub(crate) fn to_json(diagnostic: &Diagnostic, sources: &SourceMap) -> serde_jso
         "detail": diagnostic.detail,
         "code": diagnostic.code,
     });
-    if let Some(help) = &diagnostic.help {
-        json["help"] = help.as_str().into();
+    if let Some(help) = diagnostic.help_in(sources) {
+        json["help"] = help.into();
     }
     if let Some(address) = &diagnostic.address {
         json["address"] = address.as_str().into();

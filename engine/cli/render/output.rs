@@ -2,7 +2,7 @@
 
 use super::value::inline;
 use groma_engine::state::OutputValue;
-use groma_types::json::{to_json, type_to_json};
+use groma_types::json::{from_json, to_json, to_text, type_to_json};
 use groma_types::{Value, ValueKind};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -26,27 +26,28 @@ pub(crate) fn block(outputs: &Outputs) -> String {
 }
 
 /// Terraform's shape of `output -json`: sensitive values are there, since the user asked.
-pub(crate) fn all_as_json(outputs: &Outputs) -> Json {
+pub(crate) fn all_as_json(outputs: &Outputs) -> String {
     let one = |(name, output): (&Arc<str>, &OutputValue)| {
-        let value = json!({
-            "sensitive": output.sensitive,
-            "type": type_to_json(&output.value.ty()),
-            "value": to_json(&output.value),
-        });
-        (name.to_string(), value)
+        let value = Value::object([
+            ("sensitive", Value::bool(output.sensitive)),
+            ("type", from_json(&type_to_json(&output.value.ty()))),
+            ("value", output.value.clone()),
+        ]);
+        (name.clone(), value)
     };
-    Json::Object(outputs.iter().map(one).collect())
+    to_text(&Value::object(outputs.iter().map(one)), true)
 }
 
 /// The same for the event stream, where sensitive values are left out.
 pub(crate) fn for_events(outputs: &Outputs) -> Json {
-    let Json::Object(mut all) = all_as_json(outputs) else { return Json::Null };
-    for (name, output) in outputs {
-        if let (true, Some(one)) = (output.sensitive, all.get_mut(&**name).and_then(Json::as_object_mut)) {
-            one.remove("value");
+    let one = |(name, output): (&Arc<str>, &OutputValue)| {
+        let mut json = json!({ "sensitive": output.sensitive, "type": type_to_json(&output.value.ty()) });
+        if !output.sensitive {
+            json["value"] = to_json(&output.value);
         }
-    }
-    Json::Object(all)
+        (name.to_string(), json)
+    };
+    Json::Object(outputs.iter().map(one).collect())
 }
 
 /// The bare text of a string, number or boolean; `None` for anything else.

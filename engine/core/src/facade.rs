@@ -40,7 +40,7 @@ pub struct Host {
     pub executor: Arc<dyn Executor>,
     /// Files that functions read.
     pub files: Arc<dyn groma_lang::eval::FunctionHost + Send + Sync>,
-    /// Directory that the command was started in (`path.cwd`).
+    /// Directory that the command was started in (`path.cwd`), whatever `-chdir` says.
     pub cwd: String,
     pub workspace: String,
 }

@@ -278,7 +278,7 @@ impl Evaluator {
         let item = Item::Call(module.clone(), call.name.clone());
         self.remember(&self.keys_memo, &item, values, || {
             let made = self.expand(values, &Place::module(module.clone()), &call.expansion);
-            let is_known = !made.0.is_unknown();
+            let is_known = made.0.is_wholly_known();
             (made, is_known)
         })
         .unwrap_or((Keys::Unknown { causes: Causes::new(), counted: false }, Diagnostics::new()))
@@ -583,10 +583,10 @@ impl Scope<'_> {
     }
 
     fn path(&self, module: &Module, reference: &Reference) -> Value {
-        // From where the command works, as Terraform has it: the same on every machine.
+        // As the functions that read files take a path, so that it is the same wherever the stack lies.
+        let base = self.eval.functions.base_dir();
         let shown = |dir: &std::path::Path| {
-            let dir = dir.strip_prefix(&*self.eval.cwd).unwrap_or(dir);
-            let text = dir.to_string_lossy().to_string();
+            let text = dir.strip_prefix(&base).unwrap_or(dir).to_string_lossy().to_string();
             if text.is_empty() { ".".to_string() } else { text }
         };
         match step_name(reference, 0).map(|n| &**n) {

@@ -65,6 +65,15 @@ impl Keys {
         if let Keys::Unknown { causes, .. } = self { causes.clone() } else { Causes::new() }
     }
 
+    /// Whether neither the keys nor what is under them can change.
+    pub fn is_wholly_known(&self) -> bool {
+        match self {
+            Keys::Unknown { .. } => false,
+            Keys::Each(map) => map.values().all(Value::is_wholly_known),
+            Keys::Single | Keys::Off | Keys::Count(_) => true,
+        }
+    }
+
     /// `each.value` of a key.
     pub fn each_value(&self, key: &str) -> Option<&Value> {
         if let Keys::Each(map) = self { map.get(key) } else { None }
@@ -144,6 +153,15 @@ impl Values {
     /// What was concluded from values that were not known is looked at anew from here on.
     pub fn next_level(&mut self) {
         self.epoch += 1;
+    }
+
+    /// Takes what more is known of the values under a block's keys; the keys themselves stay.
+    pub fn renew_keys(&mut self, address: &ResourceAddr, keys: Keys) {
+        if let Some(block) = self.blocks.get_mut(address)
+            && block.keys.list() == keys.list()
+        {
+            block.keys = keys;
+        }
     }
 
     pub fn set_instance(&mut self, address: &ResourceAddr, key: Option<InstanceKey>, value: Value) {

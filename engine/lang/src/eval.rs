@@ -399,11 +399,22 @@ pub(crate) fn static_call_fault(call: &Call, whole: Span, spans: &[Span]) -> Opt
     fault.map(|fault| function_error(call, whole, &fault, spans))
 }
 
+/// Functions that were taken out of the language, and what stands in their place.
+const REMOVED: [(&str, &str); 2] = [("list", "tolist([…])"), ("map", "tomap({KEY = VALUE, …})")];
+
 fn unknown_function(call: &Call) -> Diagnostic {
     let name = &call.name;
     if name.starts_with("provider::") {
         return Diagnostic::error("G0114", "Unknown provider function")
-            .detail(format!("The function {name:?} is not available: no provider offers functions here."))
+            .detail(format!(
+                "The function {name:?} is not available: of all providers terraform alone offers functions here."
+            ))
+            .at(call.name_span, "not a function");
+    }
+    if let Some((_, instead)) = REMOVED.iter().find(|(removed, _)| *removed == &**name) {
+        return Diagnostic::error("G0114", "Call to unknown function")
+            .detail(format!("The language has the function {name:?} no more."))
+            .help(format!("Write {instead}."))
             .at(call.name_span, "not a function");
     }
     let mut diagnostic = Diagnostic::error("G0114", "Call to unknown function")

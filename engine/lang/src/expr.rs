@@ -186,7 +186,7 @@ impl Expr {
     /// Returns the reference that stands in the place of a key, without parentheses.
     pub fn as_bare_key(&self) -> Option<Reference> {
         match self.kind() {
-            Kind::BareKey(key) => Some(self.at(*key).as_traversal()?.0),
+            Kind::BareKey(key) => Some(self.at(*key).as_provider()?.0),
             _ => None,
         }
     }
@@ -247,11 +247,16 @@ impl Expr {
     /// If the expression is a reference: its static part, and the key of the dynamic index that ends it.
     /// `aws.by_region[each.key]` gives `aws.by_region` and `each.key`.
     pub fn as_traversal(&self) -> Option<(Reference, Option<Expr>)> {
-        let chain = self.chain()?;
-        if chain.rest.len() > 1 || chain.attrs_after_dynamic {
-            return None;
-        }
-        Some((chain.reference, chain.rest.into_iter().next()))
+        self.chain()?.into_traversal()
+    }
+
+    /// The same for a provider's name. One of them is called `null`, which is a name here and nowhere else.
+    pub fn as_provider(&self) -> Option<(Reference, Option<Expr>)> {
+        self.chain_on(&|kind| match kind {
+            Kind::Literal(value) if value.is_null() => Some("null".into()),
+            _ => root_name(kind),
+        })?
+        .into_traversal()
     }
 
     /// If the expression is names and indexes on a name: the reference, with what `key` makes of each dynamic index.
@@ -284,6 +289,10 @@ impl Expr {
 
     /// Takes a chain of attributes and indexes on a name apart.
     pub(crate) fn chain(&self) -> Option<Chain> {
+        self.chain_on(&root_name)
+    }
+
+    fn chain_on(&self, root: &dyn Fn(&Kind) -> Option<Arc<str>>) -> Option<Chain> {
         let mut links = Vec::new();
         let mut at = self.clone();
         loop {
@@ -293,11 +302,7 @@ impl Expr {
                     continue;
                 }
                 Kind::Attr(base, _) | Kind::Index(base, _) => *base,
-                Kind::Root(name) => {
-                    let root = name.clone();
-                    return Some(Chain::new(root, at.span(), links));
-                }
-                _ => return None,
+                kind => return Some(Chain::new(root(kind)?, at.span(), links)),
             };
             links.push(at.clone());
             at = at.at(next);
@@ -365,6 +370,18 @@ impl Chain {
         }
         Chain { reference, rest, attrs_after_dynamic, links }
     }
+
+    /// The static part, and the key of the dynamic index that ends it; `None` if more follows that.
+    fn into_traversal(self) -> Option<(Reference, Option<Expr>)> {
+        if self.rest.len() > 1 || self.attrs_after_dynamic {
+            return None;
+        }
+        Some((self.reference, self.rest.into_iter().next()))
+    }
+}
+
+fn root_name(kind: &Kind) -> Option<Arc<str>> {
+    if let Kind::Root(name) = kind { Some(name.clone()) } else { None }
 }
 
 fn static_step(link: &Expr) -> Option<RefStep> {

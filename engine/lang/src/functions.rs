@@ -23,6 +23,7 @@ mod sets;
 mod signatures;
 mod strings;
 mod table;
+mod terraform;
 mod yaml;
 
 use crate::eval::FunctionHost;
@@ -143,8 +144,11 @@ pub(crate) fn bad_arg<T>(index: usize, message: impl Into<String>) -> Result<T, 
     Err(FunctionError { kind: FunctionErrorKind::Argument(index), message: message.into() })
 }
 
-/// Finds a function by its name, with or without `core::`.
+/// Finds a function by its name, with or without `core::`; those of Terraform's own provider by `provider::terraform::`.
 pub fn find(name: &str) -> Option<&'static Function> {
+    if name.starts_with("provider::") {
+        return terraform::TERRAFORM.iter().find(|f| f.name == name);
+    }
     let name = name.strip_prefix("core::").unwrap_or(name);
     FUNCTIONS.binary_search_by(|f| f.name.cmp(name)).ok().map(|i| &FUNCTIONS[i])
 }

@@ -98,6 +98,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("G0621", "Terraform has not this"),
     ("G0622", "A provisioner that would never run"),
     ("G0623", "A connection that nothing uses"),
+    ("G0624", "The backend of a called module is ignored"),
+    ("G0625", "A type in quotes"),
     ("G0701", "Unsupported argument"),
     ("G0702", "Missing required argument"),
     ("G0703", "The provider decides this value"),

@@ -2,7 +2,7 @@
 //!
 //! Invariant: `summary` is fixed text without user data; user data goes to `detail` and labels.
 
-use crate::source::Span;
+use crate::source::{SourceMap, Span};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -45,6 +45,8 @@ pub struct Diagnostic {
     pub detail: String,
     /// How to fix: a concrete edit or command.
     pub help: Option<String>,
+    /// The same where the place is in native syntax, and the help is an edit.
+    pub native_help: Option<String>,
     /// Where: the first one is the place itself.
     pub labels: Vec<Label>,
     /// The node it belongs to, where there is one.
@@ -59,6 +61,7 @@ impl Diagnostic {
             summary: summary.into(),
             detail: String::new(),
             help: None,
+            native_help: None,
             labels: Vec::new(),
             address: None,
         }
@@ -78,6 +81,19 @@ impl Diagnostic {
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
         self.help = Some(bounded(help));
         self
+    }
+
+    /// An edit, as YAML and as native syntax write it.
+    #[must_use]
+    pub fn help_edit(self, yaml: impl Into<String>, native: impl Into<String>) -> Diagnostic {
+        Diagnostic { native_help: Some(native.into()), ..self.help(yaml) }
+    }
+
+    /// The help in the syntax of the file that the diagnostic tells of.
+    pub fn help_in(&self, sources: &SourceMap) -> Option<&str> {
+        let is_native = |label: &Label| sources.get(label.span.source).name.ends_with(".tf");
+        let native = self.native_help.as_deref().filter(|_| self.labels.first().is_some_and(is_native));
+        native.or(self.help.as_deref())
     }
 
     #[must_use]
@@ -171,11 +187,25 @@ const NAME_MAX: usize = 200;
 
 /// Returns the candidate nearest to `name`, if one is near enough to be meant.
 pub fn nearest<C: AsRef<str>>(name: &str, candidates: impl IntoIterator<Item = C>) -> Option<C> {
+    nearest_within((name.chars().count() / 3).max(1), name, candidates)
+}
+
+/// Returns the candidate that `name` is but for a slip of the hand. Names of kinds look alike where other things are
+/// meant: `aws_iam_policy` is no misspelt `aws_iam_role`.
+pub fn misspelt<C: AsRef<str>>(name: &str, candidates: impl IntoIterator<Item = C>) -> Option<C> {
+    let own = name.split_once('_').map_or(name, |(_, own)| own);
+    nearest_within(if own.chars().count() < 6 { 1 } else { 2 }, name, candidates)
+}
+
+fn nearest_within<C: AsRef<str>>(
+    limit: usize,
+    name: &str,
+    candidates: impl IntoIterator<Item = C>,
+) -> Option<C> {
     if name.len() > NAME_MAX {
         return None;
     }
     let name: Vec<char> = name.chars().collect();
-    let limit = (name.len() / 3).max(1);
     let mut rows = Rows::default();
     candidates
         .into_iter()

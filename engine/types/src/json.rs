@@ -31,6 +31,56 @@ fn number_to_json(n: &Number) -> Json {
     serde_json::Number::from_f64(n.to_f64()).map_or(Json::Null, Json::Number)
 }
 
+/// Returns the value as JSON text with its numbers as exact as they are: a tree keeps 64 bits of them. Unknown parts
+/// become null, and marks are not looked at.
+pub fn to_text(value: &Value, pretty: bool) -> String {
+    let mut out = String::new();
+    write(&mut out, value, pretty.then_some(0));
+    out
+}
+
+/// `depth`: how far lines are indented; `None`: all on one line.
+fn write(out: &mut String, value: &Value, depth: Option<usize>) {
+    match value.kind() {
+        ValueKind::Number(n) if !n.is_infinite() => out.push_str(&n.to_string()),
+        ValueKind::List(_, vs) | ValueKind::Set(_, vs) | ValueKind::Tuple(vs) if !vs.is_empty() => {
+            wrap(out, ['[', ']'], depth, vs.iter(), write);
+        }
+        ValueKind::Map(_, vs) | ValueKind::Object(vs) if !vs.is_empty() => {
+            wrap(out, ['{', '}'], depth, vs.iter(), |out, (key, v), depth| {
+                out.push_str(&Json::from(&**key).to_string());
+                out.push_str(if depth.is_some() { ": " } else { ":" });
+                write(out, v, depth);
+            });
+        }
+        _ => out.push_str(&to_json(value).to_string()),
+    }
+}
+
+fn wrap<T>(
+    out: &mut String,
+    [open, close]: [char; 2],
+    depth: Option<usize>,
+    items: impl Iterator<Item = T>,
+    mut each: impl FnMut(&mut String, T, Option<usize>),
+) {
+    let line = |out: &mut String, depth: Option<usize>| {
+        if let Some(depth) = depth {
+            out.push('\n');
+            out.extend(std::iter::repeat_n("  ", depth));
+        }
+    };
+    let inner = depth.map(|d| d + 1);
+    out.push(open);
+    for (i, item) in items.enumerate() {
+        out.push_str(if i == 0 { "" } else { "," });
+        line(out, inner);
+        each(out, item, inner);
+    }
+    line(out, depth);
+    out.push(close);
+}
+
 /// Returns the value of the type that the JSON implies: objects and tuples, as `jsondecode` gives.
 pub fn from_json(json: &Json) -> Value {
     match json {
@@ -96,5 +146,28 @@ pub fn type_from_json(json: &Json) -> Option<Type> {
             Some(Type::Object(crate::ty::ObjectType { attrs, optional }.into()))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_keeps_numbers_whole() {
+        let big = Number::parse("12345678901234567890123").unwrap();
+        let small = Number::parse("0.1234567890123456789012345").unwrap();
+        let value = Value::object([
+            ("n", Value::tuple(vec![Value::number(big), Value::number(small), Value::NULL])),
+            ("s \"", Value::string("a\nb")),
+            ("z", Value::tuple(Vec::new())),
+        ]);
+        assert_eq!(
+            to_text(&value, false),
+            r#"{"n":[12345678901234567890123,0.1234567890123456789012345,null],"s \"":"a\nb","z":[]}"#
+        );
+        let pretty = "{\n  \"n\": [\n    12345678901234567890123,\n    0.1234567890123456789012345,\n    null\n  ],\n  \
+                      \"s \\\"\": \"a\\nb\",\n  \"z\": []\n}";
+        assert_eq!(to_text(&value, true), pretty);
     }
 }

@@ -344,7 +344,8 @@ impl Loader<'_> {
         given: Given<'_>,
     ) {
         let documents = self.documents(&found.dir, names);
-        let Decoded { mut module, calls } = decode::module(&documents, self.is_whole, &mut self.out);
+        let (is_whole, is_root) = (self.is_whole, path.is_empty());
+        let Decoded { mut module, calls } = decode::module(&documents, is_whole, is_root, &mut self.out);
         module.path = path.clone();
         ancestors.push(found.identity());
         module.dir = found.dir;

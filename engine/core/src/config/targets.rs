@@ -96,7 +96,13 @@ fn declared<T>(
     let fault = error(reference, format!("The module has no {what} named {name:?}."), label);
     Err(match near {
         Some(near) => fault.help(format!("Write {near}.")),
-        None => fault.help(format!("Declare it: {block}: {{{name}: …}}")),
+        None => {
+            let native = match block {
+                "locals" => format!("Declare it: locals {{ {name} = … }}"),
+                _ => format!("Declare it: {block} {name:?} {{ … }}"),
+            };
+            fault.help_edit(format!("Declare it: {block}: {{{name}: …}}"), native)
+        }
     })
 }
 

@@ -215,7 +215,8 @@ impl FunctionHost for RecordingFiles {
         self.ask(format!("real {path}"), Answer::Real, unwrap, || self.inner.real_path(path))
     }
     fn base_dir(&self) -> String {
-        self.inner.base_dir()
+        let unwrap = |a: &Answer| if let Answer::Real(Ok(base)) = a { Some(base.clone()) } else { None };
+        self.ask("base".to_string(), |base| Answer::Real(Ok(base)), unwrap, || self.inner.base_dir())
     }
     fn home_dir(&self) -> Option<String> {
         self.inner.home_dir()

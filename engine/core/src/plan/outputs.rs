@@ -31,7 +31,8 @@ impl Planner {
                         continue;
                     }
                     match self.eval.output(&self.values, &ModuleAddr::root(), &name) {
-                        Ok(value) => Some(self.checked_output(output, value)),
+                        // As in Terraform, an output that is null is not there.
+                        Ok(value) => Some(self.checked_output(output, value)).filter(|v| !v.is_null()),
                         Err(diagnostics) => {
                             self.diagnostics.extend(diagnostics);
                             continue;
@@ -69,7 +70,10 @@ impl Planner {
             self.diagnostics.push(
                 Diagnostic::error("G1066", "An output shows a sensitive value")
                     .detail(format!("The value of output {:?} comes from a sensitive one.", output.name))
-                    .help("Say `sensitive: true` in the output, or nonsensitive(…) in its value.")
+                    .help_edit(
+                        "Say `sensitive: true` in the output, or nonsensitive(…) in its value.",
+                        "Say `sensitive = true` in the output, or nonsensitive(…) in its value.",
+                    )
                     .at(output.value.span(), ""),
             );
         }

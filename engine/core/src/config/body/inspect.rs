@@ -86,14 +86,12 @@ impl Inspect<'_> {
         for (name, attribute) in &schema.attrs {
             let node = written(name);
             if attribute.presence == Presence::Required && node.is_none_or(Node::is_null) {
+                let doc =
+                    if attribute.doc.is_empty() { String::new() } else { format!(" ({})", attribute.doc) };
                 self.out.push(
                     Diagnostic::error("G0702", "Missing required argument")
                         .detail(format!("The argument {name:?} is required in {}.", self.what))
-                        .help(if attribute.doc.is_empty() {
-                            format!("Add {name}: …")
-                        } else {
-                            format!("Add {name}: … ({})", attribute.doc)
-                        })
+                        .help_edit(format!("Add {name}: …{doc}"), format!("Add {name} = …{doc}"))
                         .at(node.map_or(span, |n| n.span), format!("{name:?} is missing")),
                 );
             }
@@ -117,6 +115,9 @@ impl Inspect<'_> {
 
     fn attribute(&mut self, key: &Key, node: &Node, attribute: &Attribute) {
         if attribute.presence == Presence::Computed {
+            if is_null(node) {
+                return;
+            }
             return self.out.push(
                 Diagnostic::error("G0703", "The provider decides this value")
                     .detail(format!("The attribute {:?} of {} can be read but not set.", key.text, self.what))
@@ -216,10 +217,16 @@ impl Inspect<'_> {
             NodeKind::Scalar { .. } | NodeKind::Expr(_) => self.out.push(
                 Diagnostic::error("G0706", "A nested block cannot be an expression")
                     .detail(format!("{:?} is a block of {}: its arguments are written one by one.", key.text, self.what))
-                    .help(format!(
-                        "To make blocks from a collection write: dynamic: {{{}: {{for_each: …, content: {{…}}}}}}",
-                        key.text
-                    ))
+                    .help_edit(
+                        format!(
+                            "To make blocks from a collection write: dynamic: {{{}: {{for_each: …, content: {{…}}}}}}",
+                            key.text
+                        ),
+                        format!(
+                            "To make blocks from a collection write a dynamic {:?} block with for_each and content.",
+                            key.text
+                        ),
+                    )
                     .at(node.span, "a mapping is wanted here"),
             ),
             NodeKind::Null | NodeKind::Seq(_) => {
@@ -266,6 +273,13 @@ impl Inspect<'_> {
             }
         }
     }
+}
+
+/// Whether a value is null whatever else there is: as good as not written.
+fn is_null(node: &Node) -> bool {
+    let mut faults = Diagnostics::new();
+    let expr = expression(node, &Type::Dynamic, &mut faults);
+    !faults.has_errors() && expr.is_static() && evaluate(&expr, &NoScope).0.is_null()
 }
 
 /// How many blocks are written, if that is plain to see.

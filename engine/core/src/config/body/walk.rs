@@ -35,10 +35,26 @@ impl Walk<'_> {
             let top = top.unwrap_or(&key.text);
             if let Some(nested) = schema.blocks.get(&key.text) {
                 self.blocks(top, node, &nested.block, nested.nesting);
-            } else if &*key.text == "dynamic" && !schema.attrs.contains_key("dynamic") {
+            } else if schema.attrs.contains_key(&key.text) {
+                self.expression(top, node);
+            } else if &*key.text == "dynamic" && one_or_many(node).iter().all(|n| n.as_map().is_some()) {
                 let all = one_or_many(node).into_iter().filter_map(Node::as_map).flatten();
                 all.for_each(|(name, node)| self.dynamic(name, node, schema));
             } else if &*key.text != "//" {
+                self.unknown(top, node);
+            }
+        }
+    }
+
+    /// What the schema lacks may be a block all the same, and hold blocks that bind names.
+    fn unknown(&mut self, top: &Arc<str>, node: &Node) {
+        let is_fixed = |(key, _): &(Key, Node)| !key.text.contains("${") && !key.text.contains("%{");
+        match &node.kind {
+            NodeKind::Seq(items) => items.iter().for_each(|item| self.unknown(top, item)),
+            NodeKind::Map(entries) if entries.iter().all(is_fixed) => {
+                self.entries(entries, &Block::default(), Some(top));
+            }
+            NodeKind::Map(_) | NodeKind::Null | NodeKind::Scalar { .. } | NodeKind::Expr(_) => {
                 self.expression(top, node);
             }
         }
@@ -64,7 +80,8 @@ impl Walk<'_> {
     }
 
     fn dynamic(&mut self, name: &Key, node: &Node, schema: &Block) {
-        let Some(nested) = schema.blocks.get(&name.text) else { return };
+        let open = Block::default();
+        let schema = schema.blocks.get(&name.text).map_or(&open, |nested| &nested.block);
         for item in one_or_many(node) {
             if let Some((_, each)) = item.get("for_each") {
                 self.expression(&name.text, each);
@@ -75,7 +92,7 @@ impl Walk<'_> {
             }
             if let Some((_, content)) = item.get("content") {
                 let all = one_or_many(content).into_iter().filter_map(Node::as_map);
-                all.for_each(|e| self.entries(e, &nested.block, Some(&name.text)));
+                all.for_each(|e| self.entries(e, schema, Some(&name.text)));
             }
             self.iterators.pop();
         }

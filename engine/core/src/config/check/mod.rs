@@ -12,11 +12,12 @@ pub use graph::{BlockGraph, Edge, Item, ItemId, dependencies, named};
 
 use super::body;
 use super::targets::provider_for;
+use super::values::unknown_key;
 use super::{BlockId, Config, Expansion, Module, ModuleCall, ProviderRef, ResourceBlock};
 use groma_lang::eval::{NoScope, evaluate};
 use groma_lang::expr::Expr;
 use groma_types::convert::convert;
-use groma_types::diagnostic::nearest;
+use groma_types::diagnostic::{misspelt, nearest};
 use groma_types::schema::{KindSchema, ProviderSchema};
 use groma_types::version::Constraint;
 use groma_types::{Diagnostic, Diagnostics, Mode};
@@ -73,6 +74,9 @@ pub fn kind_schema<'a>(
     let name = super::targets::provider_name(config, &module.path, &block.provider.name);
     schemas.provider(&name)?.kinds(block.id.mode).get(&block.id.kind)
 }
+
+/// Time-outs of the kinds here. Others may have more.
+const TIMEOUTS: [&str; 4] = ["create", "read", "update", "delete"];
 
 fn what_it_is(mode: Mode) -> &'static str {
     match mode {
@@ -134,6 +138,9 @@ impl Checker<'_> {
                     );
                 }
                 self.out.extend(body::check(&block.body, &kind.block, &block.id.to_string()));
+                for (name, expr) in block.timeouts.iter().filter(|(name, _)| !TIMEOUTS.contains(&&***name)) {
+                    unknown_key(name, expr.span(), "timeouts", TIMEOUTS, &mut self.out);
+                }
             }
             None => self.unknown_kind(&block.id, block, provider),
         }
@@ -164,7 +171,7 @@ impl Checker<'_> {
         }
         let what = what_it_is(id.mode);
         let all = provider.kinds(id.mode);
-        let near = nearest(&id.kind, all.keys().map(|k| &**k));
+        let near = misspelt(&id.kind, all.keys().map(|k| &**k));
         let elsewhere = [Mode::Managed, Mode::Data, Mode::Ephemeral]
             .into_iter()
             .find(|m| *m != id.mode && provider.kinds(*m).contains_key(&id.kind));

@@ -9,8 +9,8 @@ mod settings;
 
 use super::gather::{BlockType, Document, RawBlock, gather};
 use super::values::{
-    Traversal, expression, one_or_many, reference, references, static_bool, static_text, static_texts,
-    traversal, unknown_key, wrong_shape,
+    Traversal, bare, expression, one_or_many, reference, references, static_bool, static_text, static_texts,
+    unknown_key, wrong_shape,
 };
 use super::{Body, Check, Expansion, Local, Module, Output, ProviderBlock, ProviderRef, Rule, Variable};
 use groma_lang::document::{Key, Node, NodeKind};
@@ -32,9 +32,14 @@ pub(super) struct Decoded {
 
 /// Reads all blocks of a module; `is_whole`: these are all of its documents. The path and folder are the caller's to fill
 /// in.
-pub(super) fn module(documents: &[Document], is_whole: bool, out: &mut Diagnostics) -> Decoded {
+pub(super) fn module(
+    documents: &[Document],
+    is_whole: bool,
+    is_root: bool,
+    out: &mut Diagnostics,
+) -> Decoded {
     let blocks = gather(documents, is_whole, out);
-    let mut decoder = Decoder { module: Module::default(), calls: Vec::new(), out };
+    let mut decoder = Decoder { module: Module::default(), is_root, calls: Vec::new(), out };
     for block in &blocks {
         decoder.block(block);
     }
@@ -44,6 +49,7 @@ pub(super) fn module(documents: &[Document], is_whole: bool, out: &mut Diagnosti
 
 struct Decoder<'a> {
     module: Module,
+    is_root: bool,
     calls: Vec<RawCall>,
     out: &'a mut Diagnostics,
 }
@@ -124,7 +130,12 @@ impl Decoder<'_> {
             NodeKind::Scalar { text, .. } => parse_type_text(text),
             // After a fault of the text nothing is known.
             NodeKind::Expr(written) if written.expr().as_literal().is_some_and(Value::is_unknown) => return,
-            NodeKind::Expr(written) => parse_type(written.expr()),
+            NodeKind::Expr(written) => {
+                if let Some(text) = written.expr().as_literal().and_then(Value::as_str) {
+                    self.out.push(quoted_type(text, node.span));
+                }
+                parse_type(written.expr())
+            }
             NodeKind::Null | NodeKind::Seq(_) | NodeKind::Map(_) => {
                 return wrong_shape(node, "type", "a type such as list(string)", self.out);
             }
@@ -243,7 +254,7 @@ impl Decoder<'_> {
             self.out.push(
                 Diagnostic::error("G0611", "A provider with for_each needs an alias")
                     .detail("Its instances are named through the alias: provider: aws.by_region[each.key].")
-                    .help("Add alias: NAME to the block.")
+                    .help_edit("Add alias: NAME to the block.", "Add alias = \"NAME\" to the block.")
                     .at(block.span, "no alias"),
             );
         }
@@ -273,13 +284,13 @@ impl Decoder<'_> {
 
     /// `aws`, `aws.eu`, `aws.by_region[each.key]`.
     fn provider_ref(&mut self, node: &Node) -> Option<ProviderRef> {
-        let (reference, dynamic) = match traversal(node, self.out) {
-            Traversal::Found(reference, dynamic) => (reference, dynamic),
-            Traversal::None if !node.is_null() => {
+        let (reference, dynamic) = match bare(node, self.out).map(|expr| expr.as_provider()) {
+            Ok(Some(found)) => found,
+            Ok(None) | Err(Traversal::None) if !node.is_null() => {
                 wrong_shape(node, "provider", "a provider reference such as aws.eu", self.out);
                 return None;
             }
-            Traversal::Broken | Traversal::None => return None,
+            Ok(None) | Err(_) => return None,
         };
         let mut alias = None;
         let mut key = dynamic;
@@ -333,6 +344,18 @@ impl Decoder<'_> {
             None => Expansion::Single,
         }
     }
+}
+
+/// Terraform 0.11 wrote types so, and the language has them no more.
+fn quoted_type(text: &str, span: Span) -> Diagnostic {
+    let help = match text {
+        "list" | "map" => format!("Write {text}(string), or {text}(any) if the elements are no strings."),
+        _ => format!("Write {text}, without quotes."),
+    };
+    Diagnostic::error("G0625", "A type in quotes")
+        .detail("In native syntax a type stands as it is.")
+        .help(help)
+        .at(span, "quoted")
 }
 
 const RESERVED_VARIABLES: [&str; 8] =

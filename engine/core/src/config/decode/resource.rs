@@ -8,7 +8,7 @@ use crate::config::values::{
 use crate::config::{
     BlockId, Body, Expansion, IgnoreChanges, Lifecycle, ModuleCall, ProviderRef, ResourceBlock,
 };
-use groma_lang::document::{Key, Node, NodeKind, Written};
+use groma_lang::document::{Form, Key, Node, NodeKind, Written};
 use groma_lang::expr::Expr;
 use groma_types::{Diagnostic, Mode, Span, Type, Value};
 use std::collections::BTreeMap;
@@ -82,6 +82,10 @@ impl Decoder<'_> {
                 }
                 "for_each" if !node.is_null() => {
                     expansions.push(("for_each", key.span, expression(node, &Type::Dynamic, self.out)));
+                }
+                // In native syntax the word is the name of a provider here.
+                "provider" if node.is_null() && key.form == Form::Argument => {
+                    resource.provider = null_provider(node.span);
                 }
                 "provider" => {
                     if let Some(found) = self.provider_ref(node) {
@@ -159,12 +163,9 @@ impl Decoder<'_> {
                 wrong_shape(entry, "timeouts", "a mapping of operations", self.out);
                 continue;
             };
+            // Which ones there are depends on the kind.
             for (key, value) in entries {
-                if ["create", "read", "update", "delete"].contains(&&*key.text) {
-                    timeouts.insert(key.text.clone(), expression(value, &Type::String, self.out));
-                } else {
-                    self.unknown(key, "timeouts", &["create", "read", "update", "delete"]);
-                }
+                timeouts.insert(key.text.clone(), expression(value, &Type::String, self.out));
             }
         }
         timeouts
@@ -290,7 +291,7 @@ impl Decoder<'_> {
                     None => key.as_literal().and_then(Value::as_str).map(Arc::from),
                 };
                 let value = Node { span: value.span(), kind: NodeKind::Expr(Written::new(value)) };
-                match (name, self.provider_ref(&value)) {
+                match (name, self.passed_provider(&value)) {
                     (Some(name), Some(provider)) => {
                         passed.insert(name, provider);
                     }
@@ -310,12 +311,20 @@ impl Decoder<'_> {
             return passed;
         };
         for (key, value) in entries {
-            if let Some(provider) = self.provider_ref(value) {
+            if let Some(provider) = self.passed_provider(value) {
                 passed.insert(key.text.clone(), provider);
             }
         }
         passed
     }
+
+    fn passed_provider(&mut self, node: &Node) -> Option<ProviderRef> {
+        if node.is_null() { Some(null_provider(node.span)) } else { self.provider_ref(node) }
+    }
+}
+
+fn null_provider(span: Span) -> ProviderRef {
+    ProviderRef { name: "null".into(), alias: None, key: None, span }
 }
 
 /// Takes the entries of this name out of a mapping, or out of each mapping of a list.

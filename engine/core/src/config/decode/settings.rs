@@ -23,11 +23,18 @@ impl Decoder<'_> {
                         self.required_providers(entry);
                     }
                 }
-                "backend" => {
+                "backend" if self.is_root => {
                     for entry in one_or_many(node) {
                         self.backend(entry);
                     }
                 }
+                // A root module may be called for a test.
+                "backend" => self.out.push(
+                    Diagnostic::warning("G0624", "The backend of a called module is ignored")
+                        .detail("The state of a whole stack is in one place, and the root module says where.")
+                        .at(key.span, "has no effect here"),
+                ),
+                "cloud" if !self.is_root => {}
                 "cloud" => self.out.push(
                     Diagnostic::error("G0615", "Another program's remote runs")
                         .detail("The cloud block names a service of HashiCorp that runs Terraform.")

@@ -91,8 +91,7 @@ impl Run<'_> {
         let block = block_of(&address.resource);
         let config = self.planner.config();
         let resource = config.modules.get(&block.0)?.resources.get(&block.1)?;
-        let keys = &self.planner.values.block(&address.resource)?.keys;
-        let place = crate::scope::Place::instance(address.resource.module.clone(), address.key.clone(), keys);
+        let place = self.planner.place_of(address, resource)?;
         let provider = self.planner.provider_address(&address.resource.module, &resource.provider, &place)?;
         if matches!(self.planner.providers.get(&provider), Some(ProviderState::Deferred { .. })) {
             self.planner.providers.remove(&provider);

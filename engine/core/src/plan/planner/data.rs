@@ -166,7 +166,10 @@ impl Planner {
             Ok(None) => self.diagnostics.push(
                 Diagnostic::error("G1040", "Nothing found")
                     .detail(format!("{} found nothing with these arguments.", read.address))
-                    .help("Check the arguments; `lifecycle: {on_missing: allow}` makes it null instead.")
+                    .help_edit(
+                        "Check the arguments; `lifecycle: {on_missing: allow}` makes it null instead.",
+                        "Check the arguments; `lifecycle { on_missing = \"allow\" }` makes it null instead.",
+                    )
                     .at(read.span, "")
                     .address(&read.address),
             ),
@@ -215,9 +218,8 @@ impl Planner {
         let block = block_of(&address.resource);
         let config = self.config();
         let resource = config.modules.get(&block.0).and_then(|m| m.resources.get(&block.1));
-        let keys = self.values.block(&address.resource).map(|b| b.keys.clone());
-        let (Some(resource), Some(keys)) = (resource, keys) else { return Vec::new() };
-        let place = Place::instance(address.resource.module.clone(), address.key.clone(), &keys);
+        let Some(resource) = resource else { return Vec::new() };
+        let Some(place) = self.place_of(address, resource) else { return Vec::new() };
         if self.data_found.get(address).is_some_and(|v| !v.is_wholly_known()) {
             self.data_found.remove(address);
         }

@@ -265,9 +265,10 @@ impl Planner {
         if let Some(holder) = self.holder(&object, &schema) {
             let fault = Diagnostic::error("G1069", "Another address holds this object")
                 .detail(format!("{kind} {id:?} is in the state as {holder}: one object has one address."))
-                .help(format!(
-                    "If it is to have the new address: moved: [{{from: {holder}, to: {address}}}]."
-                ))
+                .help_edit(
+                    format!("If it is to have the new address: moved: [{{from: {holder}, to: {address}}}]."),
+                    format!("If it is to have the new address, write a moved block: from = {holder}, to = {address}."),
+                )
                 .address(address);
             self.diagnostics.push(match wanted.span {
                 Some(span) => fault.at(span, "this import"),

@@ -11,7 +11,7 @@ use groma_lang::functions::yaml_documents;
 use groma_provider::{Part, Provider, ProviderError};
 use groma_types::schema::{Expands, KindSchema};
 use groma_types::{
-    AttrPath, Causes, Diagnostic, Diagnostics, Mode, ResourceAddr, Span, Type, Value, ValueKind,
+    AttrPath, Causes, Diagnostic, Diagnostics, InstanceAddr, Mode, ResourceAddr, Span, Type, Value, ValueKind,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,6 +50,23 @@ impl Planner {
             );
         }
         (keys, diagnostics)
+    }
+
+    /// The place of an instance, with `each.value` as it is known by now: in the plan a part of it may have been open.
+    /// `None`: faults were reported.
+    pub fn place_of(&mut self, address: &InstanceAddr, resource: &ResourceBlock) -> Option<Place> {
+        let InstanceAddr { resource: block, key } = address;
+        let planned = Place::instance(block.module.clone(), key.clone(), &self.values.block(block)?.keys);
+        if planned.each_value.as_ref().is_none_or(Value::is_wholly_known) {
+            return Some(planned);
+        }
+        let around = Place::module(block.module.clone());
+        let (keys, faults) = self.eval.expand(&self.values, &around, &resource.expansion);
+        let failed = faults.has_errors();
+        self.diagnostics.extend(faults.into_iter().map(|d| d.address(block)));
+        self.values.renew_keys(block, keys);
+        let keys = &self.values.block(block).filter(|_| !failed)?.keys;
+        Some(Place::instance(block.module.clone(), key.clone(), keys))
     }
 
     /// `lifecycle.max_instances`, where it is known.
