@@ -79,8 +79,8 @@ pub struct Edge {
 /// An edge between nodes by their numbers in a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
-    pub from: usize,
-    pub to: usize,
+    pub from: u32,
+    pub to: u32,
     pub why: Why,
 }
 
@@ -162,17 +162,17 @@ impl Building<'_> {
         }
     }
 
-    fn number(&mut self, node: Node) -> usize {
+    fn number(&mut self, node: Node) -> u32 {
         let (number, is_new) = self.nodes.insert_full(node);
         if is_new {
             self.own.push(false);
         }
-        number
+        u32::try_from(number).expect("a piece has less than 2^32 nodes: each takes some hundred bytes")
     }
 
     fn node(&mut self, node: Node) {
         let number = self.number(node);
-        self.own[number] = true;
+        self.own[at(number)] = true;
     }
 
     fn edge(&mut self, from: Node, to: Node, why: Why) {
@@ -215,7 +215,7 @@ impl Building<'_> {
                     self.edge(Node::Settled(from), node.clone(), Why::Written);
                 }
             }
-            let access = planner.order.access.iter().filter(|(_, p)| *p == key).map(|(b, _)| b.clone());
+            let access = planner.order.access.iter().filter(|(_, p)| **p == key).map(|(b, _)| b.clone());
             for block in access.collect::<Vec<_>>() {
                 for from in self.matching(&block, &address.module) {
                     self.edge(Node::Settled(from), node.clone(), Why::Inferred(Inferred::Grants));
@@ -314,7 +314,7 @@ impl Building<'_> {
 
     /// The provider of a data source: the configuration whose key agrees with the block's module.
     fn data_provider(&self, block: &ResourceAddr) -> Option<ProviderAddr> {
-        let (path, name, alias) = self.planner.order.provider_of.get(&block_of(block))?;
+        let (path, name, alias) = &**self.planner.order.provider_of.get(&block_of(block))?;
         let found = self.planner.providers.keys().find(|p| {
             p.module.path() == *path
                 && p.name == *name
@@ -487,9 +487,9 @@ impl Building<'_> {
         let mut named: Vec<(bool, Node, usize)> =
             self.nodes.into_iter().enumerate().map(|(met, node)| (!own[met], node, met)).collect();
         named.sort_unstable();
-        let mut number = vec![0; named.len()];
-        named.iter().enumerate().for_each(|(new, (_, _, met))| number[*met] = new);
-        let renumbered = |e: Link| Link { from: number[e.from], to: number[e.to], why: e.why };
+        let mut number = vec![0u32; named.len()];
+        (0..).zip(&named).for_each(|(new, (_, _, met))| number[*met] = new);
+        let renumbered = |e: Link| Link { from: number[at(e.from)], to: number[at(e.to)], why: e.why };
         let mut edges: Vec<Link> = self.edges.into_iter().map(renumbered).collect();
         edges.sort_unstable();
         edges.dedup();
@@ -506,7 +506,8 @@ impl Building<'_> {
                 let stays = e.why != pass || !cycles.hold(e);
                 if !stays {
                     debug_assert!(e.why.yields());
-                    yielded.push(Edge { from: nodes[e.from].clone(), to: nodes[e.to].clone(), why: e.why });
+                    let (from, to) = (nodes[at(e.from)].clone(), nodes[at(e.to)].clone());
+                    yielded.push(Edge { from, to, why: e.why });
                 }
                 stays
             });
@@ -515,6 +516,11 @@ impl Building<'_> {
         let cycle = cycles.first().map(|cycle| cycle.into_iter().map(|n| nodes[n].clone()).collect());
         Piece { nodes, own, edges, yielded, cycle }
     }
+}
+
+/// A node's place in lists of nodes.
+pub fn at(number: u32) -> usize {
+    number as usize
 }
 
 /// In which order edges yield.
@@ -530,13 +536,13 @@ const YIELDING: [Why; 6] = [
 /// Strongly connected components of more than one node.
 struct Cycles {
     /// By node: its component, or none.
-    of: Vec<Option<usize>>,
-    count: usize,
+    of: Vec<Option<u32>>,
+    count: u32,
 }
 
 impl Cycles {
     fn find(nodes: usize, edges: &[Link]) -> Cycles {
-        let mut graph: DiGraph<(), (), usize> = DiGraph::with_capacity(nodes, edges.len());
+        let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(nodes, edges.len());
         (0..nodes).for_each(|_| {
             graph.add_node(());
         });
@@ -557,7 +563,7 @@ impl Cycles {
 
     /// Whether an edge lies inside of one.
     fn hold(&self, edge: &Link) -> bool {
-        self.of[edge.from].is_some() && self.of[edge.from] == self.of[edge.to]
+        self.of[at(edge.from)].is_some() && self.of[at(edge.from)] == self.of[at(edge.to)]
     }
 
     /// The nodes of the one that is found first.

@@ -11,13 +11,31 @@ use groma_lang::expr::Reference;
 use groma_types::Mode;
 use groma_types::schema::{KindSchema, Relation};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::sync::Arc;
 
-/// A resource block in the configuration (not in a module instance).
-pub type Block = (ModulePath, BlockId);
+/// A resource block in the configuration (not in a module instance): the module's path and the block's name there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Block {
+    shared: Arc<(ModulePath, BlockId)>,
+}
+
+impl Block {
+    pub fn new(module: ModulePath, id: BlockId) -> Block {
+        Block { shared: Arc::new((module, id)) }
+    }
+}
+
+impl Deref for Block {
+    type Target = (ModulePath, BlockId);
+
+    fn deref(&self) -> &(ModulePath, BlockId) {
+        &self.shared
+    }
+}
 
 /// A provider block: module path, type, alias.
-pub type ProviderKey = (ModulePath, Arc<str>, Option<Arc<str>>);
+pub type ProviderKey = Arc<(ModulePath, Arc<str>, Option<Arc<str>>)>;
 
 /// Why an edge was inferred, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,19 +77,24 @@ pub fn build(config: &Config, registry: &Registry) -> Order {
     let graph = check::dependencies(config, registry);
     let mut builder = Builder { config, registry, graph, memo: BTreeMap::new(), active: BTreeSet::new() };
     let mut order = Order::default();
+    // One for all blocks that use it.
+    let mut keys: BTreeSet<ProviderKey> = BTreeSet::new();
     for (path, module) in &config.modules {
         for (index, provider) in module.providers.iter().enumerate() {
             builder.provider(&mut order, path, index, provider);
         }
         for resource in module.resources.values() {
-            let block = (path.clone(), resource.id.clone());
+            let block = Block::new(path.clone(), resource.id.clone());
             let mut reach = builder.direct(&item_of(&block));
             reach.remove(&block);
             order.reach.insert(block.clone(), reach);
             let found = targets::provider_for(config, path, &resource.provider);
             let named = found.block.and_then(|i| config.modules.get(&found.module)?.providers.get(i));
             let alias = named.map_or(resource.provider.alias.clone(), |p| p.alias.clone());
-            order.provider_of.insert(block, (found.module, found.provider, alias));
+            let key: ProviderKey = Arc::new((found.module, found.provider, alias));
+            let key = keys.get(&key).cloned().unwrap_or(key);
+            keys.insert(key.clone());
+            order.provider_of.insert(block, key);
         }
     }
     builder.infer(&mut order);
@@ -98,7 +121,7 @@ impl Builder<'_> {
     ) {
         let name = targets::provider_name(self.config, path, &block.name);
         let Some(schema) = self.registry.providers.get(&*name).map(|p| p.schema()) else { return };
-        let key = (path.clone(), name, block.alias.clone());
+        let key = Arc::new((path.clone(), name, block.alias.clone()));
         let reach = self.direct(&ItemId { module: path.clone(), item: Item::Provider(index) });
         order.provider_reach.insert(key.clone(), reach);
         let address_refs: Vec<Reference> = match &block.hosted_by {
@@ -144,7 +167,7 @@ impl Builder<'_> {
     /// Resource blocks that an item reaches; a resource stands for itself.
     fn reach(&mut self, id: &ItemId) -> BTreeSet<Block> {
         if let Item::Resource(block) = &id.item {
-            return BTreeSet::from([(id.module.clone(), block.clone())]);
+            return BTreeSet::from([Block::new(id.module.clone(), block.clone())]);
         }
         if let Some(known) = self.memo.get(id) {
             return known.clone();

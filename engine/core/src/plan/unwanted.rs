@@ -112,14 +112,15 @@ impl Planner {
     /// The `removed` block that names an address. Where two do, one that keeps the object wins.
     pub fn removed_block(&self, address: &InstanceAddr) -> Option<Removed> {
         let config = self.config();
-        let (path, id) = block_of(&address.resource);
+        let block = block_of(&address.resource);
+        let (path, id) = &*block;
         let names = |base: &ModulePath, from: &Named| match from {
             Named::Module(module) => {
                 path.strip_prefix(base.as_slice()).is_some_and(|rest| rest.starts_with(&module.path()))
             }
             Named::Resource(from) => {
                 let inside = path.strip_prefix(base.as_slice());
-                inside == Some(from.resource.module.path().as_slice()) && id_of(&from.resource) == id
+                inside == Some(from.resource.module.path().as_slice()) && id_of(&from.resource) == *id
             }
         };
         let all = config.modules.iter().flat_map(|(base, m)| m.removed.iter().map(move |r| (base, r)));

@@ -107,7 +107,8 @@ pub async fn plan(
 fn edge_texts(piece: &build::Piece) -> Vec<String> {
     let text = |from: &Node, to: &Node, why: Why, word: &str| format!("{from} → {to} ({why:?}{word})");
     let inferred = piece.edges.iter().filter(|e| matches!(e.why, Why::Inferred(_)));
-    let inferred = inferred.map(|e| text(&piece.nodes[e.from], &piece.nodes[e.to], e.why, ""));
+    let inferred =
+        inferred.map(|e| text(&piece.nodes[build::at(e.from)], &piece.nodes[build::at(e.to)], e.why, ""));
     inferred.chain(piece.yielded.iter().map(|e| text(&e.from, &e.to, e.why, ", yielded"))).collect()
 }
 

@@ -133,6 +133,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.at += 1;
+        items.shrink_to_fit();
         Some(Node { span: self.span(start, self.at), kind: NodeKind::Seq(items) })
     }
 
@@ -158,6 +159,7 @@ impl<'a> Reader<'a> {
             self.blanks();
         }
         self.at += 1;
+        entries.shrink_to_fit();
         Some(Node { span: self.span(start, self.at), kind: NodeKind::Map(entries) })
     }
 

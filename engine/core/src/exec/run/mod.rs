@@ -277,9 +277,9 @@ impl Run<'_> {
     fn take_piece(&mut self, piece: &Piece) {
         let own = &piece.nodes[..piece.own];
         let specs: Vec<NodeSpec> = own.iter().map(|n| self.spec(n)).collect();
-        let find = |number: usize| match number < piece.own {
-            true => Some(NodeRef::New(number)),
-            false => self.ids.get(&piece.nodes[number]).map(|id| NodeRef::Old(*id)),
+        let find = |number: u32| match build::at(number) < piece.own {
+            true => Some(NodeRef::New(build::at(number))),
+            false => self.ids.get(&piece.nodes[build::at(number)]).map(|id| NodeRef::Old(*id)),
         };
         let edges: Vec<(NodeRef, NodeRef)> =
             piece.edges.iter().filter_map(|e| Some((find(e.from)?, find(e.to)?))).collect();

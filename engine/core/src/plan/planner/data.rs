@@ -2,7 +2,7 @@
 
 use super::super::{ChangeAction, DeferredRead};
 use super::consent::Command;
-use super::{Kind, PendingRead, Planner, ProviderState, block_of, id_of};
+use super::{Kind, PendingRead, Planner, ProviderState, block_of};
 use crate::config::ResourceBlock;
 use crate::graph::order::Block;
 use crate::pool::Pool;
@@ -124,7 +124,7 @@ impl Planner {
         let Some(reached) = self.order.reach.get(block) else { return Causes::new() };
         let changes = self.changes.values().filter(|c| {
             (c.action != ChangeAction::NoOp || c.is_deferred())
-                && reached.contains(&(c.address.resource.module.path(), id_of(&c.address.resource)))
+                && reached.contains(&block_of(&c.address.resource))
         });
         changes.map(|c| Cause::Node(Address::Instance(c.address.clone()))).collect()
     }

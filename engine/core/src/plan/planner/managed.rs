@@ -5,7 +5,7 @@ use super::super::{Change, ChangeAction, Import, Reason};
 use super::imports::Importing;
 use super::lifecycle::Settings;
 use super::parts;
-use super::{Kind, Planner, ProviderState, address_of, code_of, dotted, id_of, summary_of};
+use super::{Kind, Planner, ProviderState, address_of, block_of, code_of, dotted, summary_of};
 use crate::config::{ResourceBlock, body, targets};
 use crate::graph::order::Block;
 use crate::refresh::Refreshed;
@@ -326,7 +326,7 @@ impl Planner {
         self.changes
             .values()
             .filter(|c| c.action.is_replace() && &*c.address.resource.kind == to)
-            .filter(|c| reached.contains(&(c.address.resource.module.path(), id_of(&c.address.resource))))
+            .filter(|c| reached.contains(&block_of(&c.address.resource)))
             .find(|c| {
                 let key = self
                     .schema_of(Mode::Managed, to, &c.provider.name)

@@ -292,7 +292,7 @@ pub fn id_of(address: &ResourceAddr) -> BlockId {
 }
 
 pub fn block_of(address: &ResourceAddr) -> Block {
-    (address.module.path(), id_of(address))
+    Block::new(address.module.path(), id_of(address))
 }
 
 pub fn prefix(module: &ModuleAddr, steps: usize) -> ModuleAddr {

@@ -47,7 +47,12 @@ impl Planner {
         };
         let block = found.block.and_then(|i| config.modules.get(&found.module)?.providers.get(i));
         let alias = block.map_or(reference.alias.clone(), |b| b.alias.clone());
-        Some(ProviderAddr::new(owner, found.provider, alias, key))
+        let address = ProviderAddr::new(owner, found.provider, alias, key);
+        // One address for all that use it.
+        Some(match self.providers.get_key_value(&address) {
+            Some((known, _)) => known.clone(),
+            None => address,
+        })
     }
 
     /// The place in which the key of a provider reference is evaluated: the caller's, with the call's own key.
@@ -167,7 +172,8 @@ impl Planner {
             self.order.hosts.get(&(address.module.path(), address.name.clone(), address.alias.clone()))?;
         let instances: Vec<InstanceAddr> = candidates
             .iter()
-            .flat_map(|(path, id)| {
+            .flat_map(|block| {
+                let (path, id) = &**block;
                 let (modules, _, _) = self.eval.module_instances(&self.values, path);
                 modules.into_iter().map(|m| address_of(&m, id)).collect::<Vec<_>>()
             })
