@@ -7,6 +7,7 @@ mod aws_kinds;
 mod bad_input;
 mod builtin;
 mod console;
+mod ephemeral;
 mod fmt;
 mod forms;
 #[cfg(feature = "kubernetes")]

@@ -5,7 +5,7 @@ use super::text::{self, count};
 use super::value::{self, Shown};
 use groma_engine::plan::{Change, ChangeAction, Drift, OutputChange, Plan, Reason};
 use groma_engine::state::OnDestroy;
-use groma_types::InstanceAddr;
+use groma_types::{InstanceAddr, Mode};
 use std::fmt::Write;
 
 /// Words around the plan that only the caller knows.
@@ -246,7 +246,8 @@ fn expansions(out: &mut String, plan: &Plan, style: Style) {
 fn reads(out: &mut String, plan: &Plan, style: Style) {
     for read in &plan.reads {
         let causes = value::awaited(&read.waits_for, &read.address.to_string());
-        let line = format!("# {} is read during the apply (waits for {causes})", read.address);
+        let done = if read.address.resource.mode == Mode::Ephemeral { "opened" } else { "read" };
+        let line = format!("# {} is {done} during the apply (waits for {causes})", read.address);
         let _ = writeln!(out, "  {}", style.paint(Paint::Bold, &line));
         let _ = writeln!(out, "{:>3} {}\n", style.paint(Paint::Blue, "<="), read.address);
     }

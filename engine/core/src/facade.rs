@@ -241,6 +241,9 @@ pub async fn apply(
         run::record_outputs(&mut planner, store);
     }
     store.flush()?;
+    if stop.level() < 2 {
+        planner.close_ephemerals().await;
+    }
     let summary = end.summary;
     let ended = match () {
         () if stop.level() > 0 => Ended::Interrupted,

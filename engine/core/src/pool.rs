@@ -1,7 +1,9 @@
 //! Configured providers, by recipe: each is made once, when first asked for.
 //!
-//! A recipe's minted arguments become [`Minter`]s that evaluate their residual at each use; what a minter gives is
-//! kept in memory until its renewal time and nowhere else.
+//! A recipe's minted arguments become [`Minter`]s that evaluate their residual at each use; what a minter gives, and what
+//! an ephemeral resource has open, is kept in memory until its renewal time and nowhere else.
+//!
+//! Invariant: an ephemeral resource is open at most once with the same arguments, whoever asks and however many at a time.
 
 use crate::scope::ResidualScope;
 use crate::state::{ObjectId, Recipe, RecipeId};
@@ -11,8 +13,9 @@ use groma_lang::eval::FunctionHost;
 use groma_provider::{
     Configure, Configured, Environment, ErrorKind, Minted, Minter, Provider, ProviderError, World,
 };
+use groma_types::convert::convert;
 use groma_types::value::{Mint, Residual};
-use groma_types::{AttrPath, ProviderAddr, Value, ValueKind};
+use groma_types::{AttrPath, InstanceAddr, Marks, ProviderAddr, Timestamp, Value, ValueKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
@@ -21,9 +24,21 @@ pub struct Pool {
     env: Environment,
     functions: Arc<dyn FunctionHost + Send + Sync>,
     slots: Mutex<HashMap<RecipeId, Arc<Slot>>>,
-    mints: Mutex<BTreeMap<(RecipeId, Mint), Minted>>,
+    mints: Mutex<BTreeMap<(RecipeId, Mint), Arc<Held>>>,
+    /// What ephemeral resources have open, in the order in which they were opened.
+    opened: Mutex<Vec<Opened>>,
     /// Hosts that were made in this run: their first calls may be refused for a while.
     fresh_hosts: Mutex<BTreeSet<ObjectId>>,
+}
+
+/// What a minter gave last. Whoever asks anew holds the lock, so that the others wait for the same answer.
+type Held = futures::lock::Mutex<Option<Minted>>;
+
+/// An ephemeral resource that was opened, and the recipes that it was opened through.
+#[derive(Clone)]
+struct Opened {
+    key: (RecipeId, Mint),
+    minters: BTreeMap<ProviderAddr, RecipeId>,
 }
 
 struct Slot {
@@ -44,6 +59,7 @@ impl Pool {
             functions,
             slots: Mutex::default(),
             mints: Mutex::default(),
+            opened: Mutex::default(),
             fresh_hosts: Mutex::default(),
         })
     }
@@ -108,14 +124,25 @@ impl Pool {
             ProviderError::new(ErrorKind::Invalid, format!("this build has no provider {name}"))
         })?;
         let mut minted: BTreeMap<AttrPath, Arc<dyn Minter>> = BTreeMap::new();
+        let mut ephemeral: BTreeMap<Arc<Residual>, Value> = BTreeMap::new();
         recipe.config.walk_paths(&AttrPath::root(), &mut |path, value| {
             if let Some(residual) = value.as_unknown().and_then(|u| u.residual.clone()) {
+                if value.marks().ephemeral {
+                    ephemeral.insert(residual.clone(), Value::NULL);
+                }
                 let minter = ResidualMinter { residual, minters: recipe.minters.clone(), pool: self.clone() };
                 minted.insert(path.clone(), Arc::new(minter));
             }
         });
+        for (residual, value) in &mut ephemeral {
+            *value = self.fresh(residual, &recipe.minters, false).await?.value;
+        }
         let config = recipe.config.map_deep(&mut |v| match v.kind() {
-            ValueKind::Unknown(u) if u.residual.is_some() => Value::null(u.ty.clone()),
+            ValueKind::Unknown(u) => match u.residual.as_ref().map(|r| ephemeral.get(r)) {
+                Some(Some(now)) => convert(now, &u.ty).unwrap_or_else(|_| now.clone()).mark(v.marks()),
+                Some(None) => Value::null(u.ty.clone()),
+                None => v,
+            },
             _ => v,
         });
         let config = config.resolve().map_err(|u| {
@@ -146,27 +173,108 @@ impl Pool {
         Ok(read)
     }
 
-    /// Returns what a minter gives now.
+    /// What a minter gives now, or what an ephemeral resource has open: made or renewed where its time has come.
     async fn mint(
         self: &Arc<Self>,
-        recipe: &RecipeId,
         mint: &Mint,
+        minters: &BTreeMap<ProviderAddr, RecipeId>,
         renew: bool,
     ) -> Result<Minted, ProviderError> {
+        let recipe = minters.get(&mint.provider).ok_or_else(|| {
+            ProviderError::new(ErrorKind::Bug, format!("no recipe of {} to mint with", mint.provider))
+        })?;
         let key = (recipe.clone(), mint.clone());
-        let known = self.mints.lock().expect("no holder of this lock panics").get(&key).cloned();
-        if let Some(known) = known
-            && !renew
-            && known.renew_at.is_none_or(|at| self.env.clock.now() < at)
-        {
-            return Ok(known);
+        let held =
+            self.mints.lock().expect("no holder of this lock panics").entry(key.clone()).or_default().clone();
+        let mut held = held.lock().await;
+        let is_due = |m: &Minted| m.renew_at.is_some_and(|at| self.env.clock.now() >= at);
+        // What an ephemeral resource has open for good is not another one because somebody refuses it.
+        let is_wanted = |m: &Minted| renew && (mint.opens.is_none() || m.renew_at.is_some());
+        if let Some(known) = held.as_ref().filter(|m| !is_due(m) && !is_wanted(m)) {
+            return Ok(known.clone());
         }
-        let args = mint.args.clone().resolve().map_err(|u| {
+        let args = self.fresh_parts(&mint.args, minters, false).await?.value.resolve().map_err(|u| {
             ProviderError::new(ErrorKind::Bug, format!("argument {} of {} is not known", u.path, mint.kind))
         })?;
-        let minted = self.get(recipe).await?.mint(&mint.kind, args).await?;
-        self.mints.lock().expect("no holder of this lock panics").insert(key, minted.clone());
+        let configured = self.get(recipe).await?;
+        let minted = match held.clone() {
+            Some(open) if mint.opens.is_some() => configured.renew(&mint.kind, args, open).await?,
+            Some(_) => configured.mint(&mint.kind, args).await?,
+            None => {
+                let minted = configured.mint(&mint.kind, args).await?;
+                if mint.opens.is_some() {
+                    let opened = Opened { key, minters: minters.clone() };
+                    self.opened.lock().expect("no holder of this lock panics").push(opened);
+                }
+                minted
+            }
+        };
+        *held = Some(minted.clone());
         Ok(minted)
+    }
+
+    /// What an ephemeral resource has open: all of its attributes.
+    ///
+    /// # Errors
+    /// It can't be opened or renewed.
+    pub async fn open(
+        self: &Arc<Self>,
+        mint: &Mint,
+        minters: &BTreeMap<ProviderAddr, RecipeId>,
+    ) -> Result<Value, ProviderError> {
+        Ok(self.mint(mint, minters, false).await?.value)
+    }
+
+    fn held(&self, key: &(RecipeId, Mint)) -> Option<Arc<Held>> {
+        self.mints.lock().expect("no holder of this lock panics").get(key).cloned()
+    }
+
+    /// What ephemeral resources have open, with the time to renew it where there is one.
+    fn renewals(&self) -> Vec<(Timestamp, Opened)> {
+        let opened = self.opened.lock().expect("no holder of this lock panics").clone();
+        let due = |opened: Opened| {
+            // Who holds the lock renews it just now.
+            let at = self.held(&opened.key)?.try_lock()?.as_ref()?.renew_at?;
+            Some((at, opened))
+        };
+        opened.into_iter().filter_map(due).collect()
+    }
+
+    /// When the next ephemeral resource is to be renewed.
+    pub fn next_renewal(&self) -> Option<Timestamp> {
+        self.renewals().into_iter().map(|(at, _)| at).min()
+    }
+
+    /// Renews what is due, so that what is open stays open while nobody asks for it.
+    pub async fn renew_due(self: &Arc<Self>) {
+        let now = self.env.clock.now();
+        for (_, opened) in self.renewals().into_iter().filter(|(at, _)| *at <= now) {
+            // Whoever needs it next asks again, and reports.
+            let _ = self.mint(&opened.key.1, &opened.minters, false).await;
+        }
+    }
+
+    /// Closes all that ephemeral resources have open, the last one first: what was opened through another goes before
+    /// it. Returns what could not be closed. Configurations that were made with it are made anew when they are asked for.
+    pub async fn close(self: &Arc<Self>) -> Vec<(InstanceAddr, ProviderError)> {
+        let opened = std::mem::take(&mut *self.opened.lock().expect("no holder of this lock panics"));
+        let mut failed = Vec::new();
+        for Opened { key, .. } in opened.into_iter().rev() {
+            let Some(held) = self.held(&key) else { continue };
+            let (recipe, mint) = key;
+            let (Some(open), Some(address)) = (held.lock().await.take(), mint.opens) else { continue };
+            let closed = match self.get(&recipe).await {
+                Ok(configured) => configured.close(&mint.kind, open).await,
+                Err(error) => Err(error),
+            };
+            failed.extend(closed.err().map(|error| (address, error)));
+        }
+        let slots: Vec<Arc<Slot>> =
+            self.slots.lock().expect("no holder of this lock panics").values().cloned().collect();
+        for slot in slots.iter().filter(|s| s.recipe.config.deep_marks().ephemeral) {
+            *slot.configured.lock().await = None;
+        }
+        failed
     }
 
     /// Evaluates a residual: the value, and when it should be made anew.
@@ -179,15 +287,9 @@ impl Pool {
         Box::pin(async move {
             match residual {
                 Residual::Mint(mint, path) => {
-                    let recipe = minters.get(&mint.provider).ok_or_else(|| {
-                        ProviderError::new(
-                            ErrorKind::Bug,
-                            format!("no recipe of {} to mint with", mint.provider),
-                        )
-                    })?;
-                    let minted = self.mint(recipe, mint, renew).await?;
+                    let minted = self.mint(mint, minters, renew).await?;
                     let value = minted.value.lookup(path).cloned().unwrap_or(Value::NULL);
-                    Ok(Minted { value, renew_at: minted.renew_at })
+                    Ok(Minted::new(value, minted.renew_at))
                 }
                 Residual::Expr { text, inputs, path } => {
                     let mut renew_at = None;
@@ -200,13 +302,13 @@ impl Pool {
                     let resolved = resolved.into_iter().collect();
                     let scope = ResidualScope { inputs: &resolved, functions: &*self.functions };
                     let value = evaluate_text(text, &scope)?;
-                    Ok(Minted { value: value.lookup(path).cloned().unwrap_or(Value::NULL), renew_at })
+                    Ok(Minted::new(value.lookup(path).cloned().unwrap_or(Value::NULL), renew_at))
                 }
             }
         })
     }
 
-    /// Replaces every minted part of a value by what it is now.
+    /// Replaces every minted or ephemeral part of a value by what it is now.
     ///
     /// # Errors
     /// A minter fails.
@@ -228,18 +330,15 @@ impl Pool {
         let value = value.map_deep(&mut |v| {
             let residual = v.as_unknown().and_then(|u| u.residual.clone());
             match residual.and_then(|r| fresh.get(&r).cloned()) {
-                Some(now) => now.mark(groma_types::Marks::SENSITIVE),
+                Some(now) => now.mark(Marks { minted: false, ..v.marks() }).mark(Marks::SENSITIVE),
                 None => v,
             }
         });
-        Ok(Minted { value, renew_at })
+        Ok(Minted::new(value, renew_at))
     }
 }
 
-fn earliest(
-    a: Option<groma_types::Timestamp>,
-    b: Option<groma_types::Timestamp>,
-) -> Option<groma_types::Timestamp> {
+fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
 
@@ -281,24 +380,28 @@ pub fn recipe_id(
     minters: &BTreeMap<ProviderAddr, RecipeId>,
     host: Option<&ObjectId>,
 ) -> RecipeId {
-    let public = config.map_deep(&mut |v| {
-        if v.marks().minted {
-            // The residual's structure names the minter; its inputs hold no secret in the clear but through marks.
-            return Value::string(format!(
-                "minted:{:?}",
-                v.as_unknown().and_then(|u| mint_names(u.residual.as_deref()))
-            ));
-        }
-        if v.marks().sensitive { Value::string("secret") } else { v }
-    });
-    let text = format!("{provider}|{public:?}|{minters:?}|{host:?}");
+    let text = format!("{provider}|{:?}|{minters:?}|{host:?}", public(config));
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
     RecipeId(digest.as_ref()[..12].iter().map(|b| format!("{b:02x}")).collect::<String>().into())
 }
 
+/// A value whose secrets do not show in it; of a recipe inside, what names its minter.
+fn public(value: &Value) -> Value {
+    value.map_deep(&mut |v| {
+        let marks = v.marks();
+        if let Some(residual) = v.as_unknown().and_then(|u| u.residual.as_deref()) {
+            return Value::string(format!("minted:{:?}", mint_names(Some(residual))));
+        }
+        if marks.sensitive || marks.ephemeral { Value::string("secret") } else { v }
+    })
+}
+
 fn mint_names(residual: Option<&Residual>) -> Option<String> {
     match residual? {
-        Residual::Mint(mint, path) => Some(format!("{}:{:?}:{path}", mint.kind, mint.args)),
+        Residual::Mint(mint, path) => {
+            let opens = mint.opens.as_ref().map(ToString::to_string).unwrap_or_default();
+            Some(format!("{}:{opens}:{:?}:{path}", mint.kind, public(&mint.args)))
+        }
         Residual::Expr { text, inputs, path } => {
             let inner: Vec<String> =
                 inputs.values().flat_map(|v| mints_in(v).into_iter().map(|m| m.kind.to_string())).collect();
@@ -307,7 +410,7 @@ fn mint_names(residual: Option<&Residual>) -> Option<String> {
     }
 }
 
-/// All minters that a value's minted parts ask.
+/// All minters that a value's minted and ephemeral parts ask, those that give the arguments of others too.
 pub fn mints_in(value: &Value) -> Vec<Mint> {
     let mut mints = Vec::new();
     value.walk(&mut |v| {
@@ -320,7 +423,10 @@ pub fn mints_in(value: &Value) -> Vec<Mint> {
 
 fn collect(residual: &Residual, mints: &mut Vec<Mint>) {
     match residual {
-        Residual::Mint(mint, _) => mints.push(mint.clone()),
+        Residual::Mint(mint, _) => {
+            mints.push(mint.clone());
+            mints.extend(mints_in(&mint.args));
+        }
         Residual::Expr { inputs, .. } => inputs.values().for_each(|v| mints.extend(mints_in(v))),
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::config::inputs;
 use crate::config::targets::{self, Target};
-use crate::config::{BlockId, Config, Expansion, Module, ModuleCall, ModulePath, Variable};
+use crate::config::{BlockId, Config, Expansion, Module, ModuleCall, ModulePath, Output, Variable};
 use crate::confined::Confined;
 use crate::facade::Host;
 use crate::values::{Keys, Values};
@@ -131,7 +131,7 @@ impl Evaluator {
     pub fn expr(&self, values: &Values, place: &Place, expr: &Expr) -> (Value, Diagnostics) {
         let scope = Scope { eval: self, values, place: place.clone() };
         let (value, diagnostics) = eval::evaluate(expr, &scope);
-        (with_residual(value, expr, &scope), diagnostics)
+        (eval::Scope::keep(&scope, value, expr), diagnostics)
     }
 
     fn remember<T: Clone>(
@@ -194,7 +194,11 @@ impl Evaluator {
         let item = Item::Output(module.clone(), name.clone());
         self.item(values, &item, || match self.module(module).and_then(|m| m.outputs.get(name)) {
             Some(output) => {
-                let (value, diagnostics) = self.expr(values, &Place::module(module.clone()), &output.value);
+                let (value, mut diagnostics) =
+                    self.expr(values, &Place::module(module.clone()), &output.value);
+                if value.deep_marks().ephemeral && !output.ephemeral && !module.is_root() {
+                    diagnostics.push(undeclared_output(output));
+                }
                 let marks = Marks { sensitive: output.sensitive, ephemeral: output.ephemeral, minted: false };
                 (value.mark(marks), diagnostics)
             }
@@ -335,6 +339,13 @@ fn with<T>((value, mut mine): (T, Diagnostics), before: Diagnostics) -> (T, Diag
     (value, all)
 }
 
+fn undeclared_output(output: &Output) -> Diagnostic {
+    Diagnostic::error("G0911", "An ephemeral value in an output that may keep it")
+        .detail(format!("The output {:?} is not declared ephemeral.", output.name))
+        .help("Say `ephemeral: true` in the output.")
+        .at(output.value.span(), "ephemeral")
+}
+
 fn bad_expansion(span: Span, what: &str, help: &str) -> (Keys, Diagnostics) {
     let diagnostic = Diagnostic::error("G1010", "Invalid expansion")
         .detail(what.to_string())
@@ -424,6 +435,13 @@ fn each_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
 }
 
 fn enabled_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
+    if value.marks().ephemeral {
+        return bad_expansion(
+            expr.span(),
+            "The `enabled` value is ephemeral; what it decides would be kept.",
+            "Decide by a value that stays the same from run to run.",
+        );
+    }
     match convert::convert(value, &Type::Bool).map(Value::into_kind) {
         Ok(ValueKind::Bool(true)) => (Keys::Single, Diagnostics::new()),
         Ok(ValueKind::Bool(false)) => (Keys::Off, Diagnostics::new()),
@@ -434,9 +452,16 @@ fn enabled_keys(value: &Value, expr: &Expr) -> (Keys, Diagnostics) {
     }
 }
 
-/// Gives minted parts that have no recipe yet the one that this expression is.
+/// A value that is not known and never will be by itself: it is asked for at each use, once its recipe is there.
+fn is_asked_for(value: &Value) -> bool {
+    let marks = value.marks();
+    value.is_unknown() && (marks.minted || marks.ephemeral)
+}
+
+/// Gives minted and ephemeral parts that have no recipe yet the one that this expression is.
 fn with_residual(value: Value, expr: &Expr, scope: &Scope<'_>) -> Value {
-    if !value.deep_marks().minted {
+    let marks = value.deep_marks();
+    if !marks.minted && !marks.ephemeral {
         return value;
     }
     // A recipe is asked outside of its module, where nothing confines what a fetched one reads.
@@ -446,15 +471,21 @@ fn with_residual(value: Value, expr: &Expr, scope: &Scope<'_>) -> Value {
     }
     let mut missing = Vec::new();
     value.walk_paths(&AttrPath::root(), &mut |path, v| {
-        if v.marks().minted && v.as_unknown().is_some_and(|u| u.residual.is_none()) {
+        if is_asked_for(v) && v.as_unknown().is_some_and(|u| u.residual.is_none()) {
             missing.push(path.clone());
         }
     });
+    if missing.is_empty() {
+        return value;
+    }
     let mut inputs = BTreeMap::new();
     for reference in expr.references() {
         let Ok((input, taken)) = eval::Scope::resolve(scope, &reference) else { return value };
         // An input that is not ready yet leaves the whole without a recipe: it is deferred.
-        let waits = input.as_unknown().is_some_and(|u| u.residual.is_none()) && !input.marks().minted;
+        let mut waits = input.as_unknown().is_some_and(|u| u.residual.is_none());
+        input.walk(&mut |v| {
+            waits |= is_asked_for(v) && v.as_unknown().is_some_and(|u| u.residual.is_none());
+        });
         if waits {
             return value;
         }
@@ -548,6 +579,10 @@ impl eval::Scope for Scope<'_> {
                 Ok((self.place.this.clone().unwrap_or_else(|| Value::unknown(Type::Dynamic)), 0))
             }
         }
+    }
+
+    fn keep(&self, value: Value, expr: &Expr) -> Value {
+        with_residual(value, expr, self)
     }
 
     fn host(&self) -> &dyn FunctionHost {

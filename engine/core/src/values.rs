@@ -187,12 +187,16 @@ impl Values {
     }
 }
 
-/// Marks what the schema calls sensitive, at every depth.
-pub fn apply_schema_marks(value: &Value, block: &Block) -> Value {
+/// A value as the schema has it, at every depth: what it calls sensitive is marked, what it calls write-only is null.
+pub fn apply_schema(value: &Value, block: &Block) -> Value {
     let ValueKind::Object(attrs) = value.kind() else { return value.clone() };
     let marked = attrs.iter().map(|(name, v)| {
-        let v = if block.attrs.get(name).is_some_and(|a| a.sensitive) {
-            v.clone().mark(Marks::SENSITIVE)
+        let v = if let Some(attribute) = block.attrs.get(name) {
+            match (attribute.write_only, attribute.sensitive) {
+                (true, _) => Value::null(attribute.ty.clone()),
+                (false, true) => v.clone().mark(Marks::SENSITIVE),
+                (false, false) => v.clone(),
+            }
         } else if let Some(nested) = block.blocks.get(name) {
             mark_nested(v, &nested.block)
         } else {
@@ -204,7 +208,7 @@ pub fn apply_schema_marks(value: &Value, block: &Block) -> Value {
 }
 
 fn mark_nested(value: &Value, block: &Block) -> Value {
-    let each = |v: &Value| apply_schema_marks(v, block);
+    let each = |v: &Value| apply_schema(v, block);
     let marked = match value.kind() {
         ValueKind::List(e, items) => Value::list(e.clone(), items.iter().map(each).collect()),
         ValueKind::Set(e, items) => Value::set(e.clone(), items.iter().map(each).collect()),

@@ -28,6 +28,13 @@ pub trait Scope {
 
     /// The world as functions see it.
     fn host(&self) -> &dyn FunctionHost;
+
+    /// The value of an expression as it is kept where the expression itself is not: a scope that knows values which are
+    /// asked for at each use puts there how to ask.
+    fn keep(&self, value: Value, expr: &Expr) -> Value {
+        let _ = expr;
+        value
+    }
 }
 
 /// What impure functions ask for. The defaults know no files and no time.

@@ -81,11 +81,13 @@ pub enum Residual {
     Expr { text: Arc<str>, inputs: NameMap<Value>, path: AttrPath },
 }
 
-/// A minter and its arguments; all of them known.
+/// A minter and its arguments: all of them known, or recipes in turn.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mint {
-    /// The data source kind that mints, such as `aws_eks_cluster_auth`.
+    /// The kind that mints, such as `aws_eks_cluster_auth`.
     pub kind: Arc<str>,
+    /// The ephemeral resource that this opens: all who use it get the same value. `None`: a data source mints.
+    pub opens: Option<crate::address::InstanceAddr>,
     /// The provider configuration that it is asked through.
     pub provider: crate::address::ProviderAddr,
     pub args: Value,

@@ -39,15 +39,19 @@ use std::sync::{Arc, LazyLock};
 struct Kinds {
     resources: BTreeMap<Arc<str>, (KindSchema, Box<dyn Resource>)>,
     data: BTreeMap<Arc<str>, (KindSchema, Box<dyn DataSource>)>,
+    /// Each is minted by the data source of its name.
+    ephemeral: BTreeMap<Arc<str>, KindSchema>,
 }
 
 impl Kinds {
     fn all() -> Kinds {
         let resources = resources::all().into_iter().map(|r| (r.schema(), r));
         let data = data::all().into_iter().map(|d| (d.schema(), d));
+        let data: BTreeMap<_, _> = data.map(|(s, d)| (s.kind.clone(), (s, d))).collect();
         Kinds {
             resources: resources.map(|(s, r)| (s.kind.clone(), (s, r))).collect(),
-            data: data.map(|(s, d)| (s.kind.clone(), (s, d))).collect(),
+            ephemeral: data.values().filter(|(s, _)| s.minter).map(|(s, _)| as_ephemeral(s)).collect(),
+            data,
         }
     }
 
@@ -58,6 +62,13 @@ impl Kinds {
     fn data(&self, kind: &str) -> Result<(&KindSchema, &dyn DataSource), ProviderError> {
         self.data.get(kind).map(|(schema, data)| (schema, &**data)).ok_or_else(|| unknown_kind(kind))
     }
+}
+
+/// What a minter gives, as an ephemeral resource: such have no id.
+fn as_ephemeral(minter: &KindSchema) -> (Arc<str>, KindSchema) {
+    let mut schema = KindSchema { minter: false, ..minter.clone() };
+    schema.block.attrs.remove("id");
+    (schema.kind.clone(), schema)
 }
 
 fn unknown_kind(kind: &str) -> ProviderError {
@@ -88,7 +99,7 @@ fn provider_schema(kinds: &Kinds) -> ProviderSchema {
         address_args: Vec::new(),
         resources: kinds.resources.iter().map(|(k, (s, _))| (k.clone(), s.clone())).collect(),
         data: kinds.data.iter().map(|(k, (s, _))| (k.clone(), s.clone())).collect(),
-        ephemeral: BTreeMap::new(),
+        ephemeral: kinds.ephemeral.clone(),
     }
 }
 

@@ -576,7 +576,8 @@ impl Configured for Cluster {
             body["metadata"]["uid"] = uid.into();
         }
         let planned = &*request.planned;
-        let writing = Writing { handled: &handled, target: &target, body, planned, prior };
+        let mut writing = Writing { handled: &handled, target: &target, body, planned, prior };
+        self.keep_written(&mut writing, &request.config).await?;
         self.rehearse_write(&writing).await
     }
 
@@ -625,7 +626,8 @@ impl Configured for Cluster {
             body["metadata"]["uid"] = uid.into();
         }
         let (planned, prior) = (&*request.planned, Some(&*request.prior));
-        let writing = Writing { handled: &handled, target: &target, body, planned, prior };
+        let mut writing = Writing { handled: &handled, target: &target, body, planned, prior };
+        self.keep_written(&mut writing, &request.config).await?;
         let live = self.write(writing).await?.live;
         let attributes = self.attributes(&handled, &live, Some(&request.planned))?;
         ctx.made(Made { attributes, private: private_of(&live), operation: None }).await;

@@ -136,7 +136,7 @@ impl Minter for Tokens {
         let mut count = self.1.lock().unwrap();
         *count += 1;
         let renew_at = Some(self.0.now() + Duration::from_secs(60));
-        Ok(Minted { value: Value::string(format!("t{count}")), renew_at })
+        Ok(Minted::new(Value::string(format!("t{count}")), renew_at))
     }
 }
 

@@ -95,7 +95,7 @@ fn direct(host: &str, args: &Value, minted_token: bool) -> Result<kube::Config, 
     config.tls_server_name = args.str_attr("tls_server_name").map(Into::into);
     client_certificate(args, &mut config)?;
     let exec = args.get("exec").and_then(|e| e.at(0));
-    let token = args.str_attr("token");
+    let token = args.str_attr("token").filter(|_| !minted_token);
     if exec.is_some() && (token.is_some() || minted_token) {
         return Err(invalid("exec", "`exec` and `token` both give credentials").help("write one of them"));
     }

@@ -70,6 +70,11 @@ pub(crate) struct Field {
     pub(crate) changes_with: &'static [&'static str],
     /// Sent only while the sibling attribute has this value; otherwise it has no meaning.
     pub(crate) when: Option<(&'static str, &'static str)>,
+    /// Written and never read back. It goes to the API where it is new or its `…_revision` changes; else what the API
+    /// has stays.
+    pub(crate) write_only: bool,
+    /// Not read while this sibling is set, unless the user writes it: what is there came by a write-only argument.
+    pub(crate) hidden_by: &'static [&'static str],
     /// A map that the API owns as a whole: a key of others in it is a change of ours.
     pub(crate) whole: bool,
     pub(crate) doc: &'static str,
@@ -113,6 +118,8 @@ fn field(name: &'static str, shape: Shape, doc: &'static str) -> Field {
         volatile: false,
         changes_with: &[],
         when: None,
+        write_only: false,
+        hidden_by: &[],
         whole: false,
         doc,
     }
@@ -223,6 +230,14 @@ impl Field {
         self.when = Some((sibling, value));
         self
     }
+    pub(crate) fn write_only(mut self) -> Field {
+        self.write_only = true;
+        self
+    }
+    pub(crate) fn hidden_by(mut self, siblings: &'static [&'static str]) -> Field {
+        self.hidden_by = siblings;
+        self
+    }
     pub(crate) fn whole(mut self) -> Field {
         self.whole = true;
         self
@@ -274,6 +289,7 @@ impl Field {
         let mut attribute = Attribute::new(self.ty(), self.presence, self.doc);
         attribute.default = self.default.clone();
         attribute.sensitive = self.sensitive;
+        attribute.write_only = self.write_only;
         attribute.forces_replacement = self.replaces;
         attribute.changes_with = match (self.is_computed(), self.volatile, self.changes_with) {
             (true, false, []) => ChangesWith::Never,
@@ -334,9 +350,8 @@ impl Fields {
                 Presence::Required | Presence::Optional => true,
             };
             let ours = ours && field.when.is_none_or(|(sibling, v)| planned.str_attr(sibling) == Some(v));
-            let Some(value) = planned.get(field.name).filter(|_| ours && !field.api.is_empty()) else {
-                continue;
-            };
+            let from = if field.write_only { written } else { planned.get(field.name) };
+            let Some(value) = from.filter(|_| ours && !field.api.is_empty()) else { continue };
             match (field.encode(value, written), out.get_mut(&field.api)) {
                 // Two attributes may feed one field of the API: texts and binary data of a secret.
                 (Some(Json::Object(more)), Some(Json::Object(object))) => object.extend(more),
@@ -350,10 +365,47 @@ impl Fields {
     /// Returns the attributes of a live object. `guide` is what we wrote, if we know it.
     pub(crate) fn read_api(&self, live: &Json, guide: Option<&Value>) -> Value {
         Value::object(self.list.iter().map(|field| {
+            if field.write_only || guide.is_some_and(|g| field.is_hidden(g, g)) {
+                return (field.name, field.absent());
+            }
             let guide = guide.and_then(|g| g.get(field.name));
             let live = live.get(&field.api).filter(|j| !j.is_null() && !field.api.is_empty());
             (field.name, field.decode(live, guide))
         }))
+    }
+
+    /// Takes out of planned attributes what will not be read.
+    pub(crate) fn hide(&self, planned: Value, config: &Value) -> Value {
+        let hidden = self.list.iter().filter(|f| f.is_hidden(&planned, config)).collect::<Vec<_>>();
+        hidden.into_iter().fold(planned, |p, field| p.with_attr(field.name, field.absent()))
+    }
+
+    /// Puts what the API has in place of what would be written by a write-only argument whose revision stays.
+    pub(crate) fn keep_written(
+        &self,
+        body: &mut Json,
+        live: &Json,
+        config: &Value,
+        prior: &Value,
+        planned: &Value,
+    ) {
+        let of = |value: &Value, name: &str| value.get(name).map(bare).filter(|v| !v.is_null());
+        for field in self.list.iter().filter(|f| f.write_only) {
+            let revision = format!("{}_revision", field.name);
+            let keys = config.get(field.name).and_then(Value::as_map).into_iter().flatten();
+            if of(prior, &revision) != of(planned, &revision) || of(prior, &revision).is_none() {
+                continue;
+            }
+            for (key, _) in keys {
+                if let Some(there) = live.get(&field.api).and_then(|data| data.get(&**key)) {
+                    body[&field.api][&**key] = there.clone();
+                }
+            }
+        }
+    }
+
+    pub(crate) fn has_write_only(&self) -> bool {
+        self.list.iter().any(|f| f.write_only)
     }
 
     /// Keeps the prior value where the proposed one means the same.
@@ -477,6 +529,12 @@ fn number_of(json: &Json) -> Value {
 }
 
 impl Field {
+    /// Whether the value is not to be read, by what its siblings have and what the user writes.
+    fn is_hidden(&self, siblings: &Value, written: &Value) -> bool {
+        let is_set = |name: &&str| siblings.get(name).is_some_and(|v| !v.is_null());
+        self.hidden_by.iter().any(is_set) && written.get(self.name).is_none_or(is_empty)
+    }
+
     fn encode(&self, value: &Value, written: Option<&Value>) -> Option<Json> {
         if is_empty(value) {
             return None;

@@ -298,3 +298,31 @@ fn keys_of_controllers_are_known() {
         assert_eq!(is_internal_key(key), internal, "{key}");
     }
 }
+
+#[test]
+fn a_write_only_argument_goes_to_the_api_and_does_not_come_back() {
+    let fields = fields("kubernetes_secret");
+    let of = |revision: u32, password: &str| {
+        let attributes = json!({
+            "metadata": {"name": "a"}, "data_wo": {"password": password}, "data_wo_revision": revision,
+        });
+        filled(&fields, &attributes)
+    };
+    let config = of(1, "first");
+    let planned = fields.hide(config.with_attr("data_wo", Value::null(Type::map(Type::String))), &config);
+    let mut body = Json::Object(fields.to_api(&planned, Some(&config)));
+    assert_eq!(body["data"], json!({"password": BASE64.encode("first")}));
+    let back = fields.read_api(&body, Some(&planned));
+    assert_eq!(back, planned, "nothing of it is read, not as `data` either");
+
+    // Where the revision stays, what is there stays.
+    let live = body.clone();
+    let config = of(1, "second");
+    body = Json::Object(fields.to_api(&planned, Some(&config)));
+    fields.keep_written(&mut body, &live, &config, &planned, &planned);
+    assert_eq!(body["data"], live["data"]);
+    let next = planned.with_attr("data_wo_revision", Value::number(2i64));
+    body = Json::Object(fields.to_api(&next, Some(&config)));
+    fields.keep_written(&mut body, &live, &config, &planned, &next);
+    assert_eq!(body["data"], json!({"password": BASE64.encode("second")}));
+}

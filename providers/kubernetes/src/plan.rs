@@ -18,6 +18,7 @@ pub(crate) fn plan(catalog: &Catalog, name: &str, input: PlanInput<'_>) -> Resul
         Some(prior) => kind.fields.settle(&input.proposed, prior),
         None => input.proposed.clone(),
     };
+    planned = kind.fields.hide(planned, input.config);
     if input.prior.is_none() {
         planned = planned.with_attr("id", planned_id(&planned, kind.resource.namespaced));
     }
@@ -74,7 +75,7 @@ fn frozen_data(planned: &Value, prior: &Value) -> Vec<AttrPath> {
         (Some(a), Some(b)) => a.unmark_deep().0 != b.unmark_deep().0 && !(is_empty(a) && is_empty(b)),
         _ => false,
     };
-    let names = ["binary_data", "data", "immutable"];
+    let names = ["binary_data", "binary_data_wo_revision", "data", "data_wo_revision", "immutable"];
     names.iter().filter(|n| changed(n)).map(|n| AttrPath::root().attr(n)).collect()
 }
 

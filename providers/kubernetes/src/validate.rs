@@ -14,6 +14,9 @@ pub(crate) fn typed(kind: &Kind, config: &Value) -> Vec<Problem> {
     if matches!(kind.resource.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet") {
         selector(config, &mut problems);
     }
+    for name in ["data_wo", "binary_data_wo"] {
+        revision(config, name, &mut problems);
+    }
     problems
 }
 
@@ -60,6 +63,17 @@ fn is_name(text: &str, dots: bool, most: usize) -> bool {
         part.starts_with(plain) && part.ends_with(plain) && part.chars().all(|c| plain(c) || c == '-')
     };
     text.len() <= most && if dots { text.split('.').all(label) } else { label(text) }
+}
+
+/// What is written and never read back must say when it is written.
+fn revision(config: &Value, name: &str, out: &mut Vec<Problem>) {
+    let revision = format!("{name}_revision");
+    let is_set = |name: &str| config.get(name).is_some_and(|v| !v.is_null());
+    if is_set(name) && !is_set(&revision) {
+        let text = format!("`{name}` needs `{revision}`: it is written when that changes");
+        let help = format!("add `{revision}: 1`, and count it up to write the data anew");
+        out.push(problem(AttrPath::root().attr(name), text, &help));
+    }
 }
 
 /// A workload must select the pods that it makes.

@@ -77,6 +77,21 @@ impl Cluster {
         }
     }
 
+    /// Leaves what write-only arguments wrote as the API has it, where their revision stays.
+    pub(crate) async fn keep_written(
+        &self,
+        writing: &mut Writing<'_>,
+        config: &Value,
+    ) -> Result<(), ProviderError> {
+        if let (Some(fields), Some(prior)) = (writing.handled.fields(), writing.prior)
+            && fields.has_write_only()
+            && let Some(live) = self.client.get(writing.target).await?
+        {
+            fields.keep_written(&mut writing.body, &live, config, prior, writing.planned);
+        }
+        Ok(())
+    }
+
     /// Asks what the API would say to an object, without changing anything.
     ///
     /// # Errors

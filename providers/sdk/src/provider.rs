@@ -98,7 +98,7 @@ pub trait Configured: Send + Sync {
     /// Reads a data source; `None` if the thing is not there. What is not known yet is asked for again in the apply.
     async fn read_data(&self, kind: &str, config: Resolved) -> Result<Option<Value>, ProviderError>;
 
-    /// Mints the value of a minter kind: all attributes of the data source, arguments included.
+    /// Mints the value of a minter kind, or opens an ephemeral resource: all attributes, arguments included.
     async fn mint(&self, kind: &str, args: Resolved) -> Result<Minted, ProviderError> {
         let _ = args;
         Err(ProviderError::new(crate::ErrorKind::Bug, format!("{kind} is not a minter")))
@@ -110,6 +110,19 @@ pub trait Configured: Send + Sync {
     /// What the API would say to the change now; also why it could not be asked.
     async fn rehearse(&self, kind: &str, request: RehearseRequest) -> Result<(), ProviderError> {
         let _ = (kind, request);
+        Ok(())
+    }
+
+    /// Renews what an ephemeral resource has open, when its time has come. Where a renewal is another value with no ties
+    /// to the old one, opening anew is all.
+    async fn renew(&self, kind: &str, args: Resolved, open: Minted) -> Result<Minted, ProviderError> {
+        let _ = open;
+        self.mint(kind, args).await
+    }
+
+    /// Closes what an ephemeral resource has open: nobody uses it any more.
+    async fn close(&self, kind: &str, open: Minted) -> Result<(), ProviderError> {
+        let _ = (kind, open);
         Ok(())
     }
 

@@ -56,12 +56,21 @@ pub trait Minter: Send + Sync {
     async fn mint(&self, renew: bool) -> Result<Minted, ProviderError>;
 }
 
-/// A credential with its end.
+/// A credential with its end, or what an ephemeral resource has open. Kept in memory alone.
 #[derive(Clone)]
 pub struct Minted {
     pub value: Value,
     /// When to ask anew, ahead of expiry; `None`: lasts as long as the process.
     pub renew_at: Option<Timestamp>,
+    /// What the provider needs to renew and to close it, such as the id of a lease.
+    pub private: Json,
+}
+
+impl Minted {
+    /// A value that needs no closing.
+    pub fn new(value: Value, renew_at: Option<Timestamp>) -> Minted {
+        Minted { value, renew_at, private: Json::Null }
+    }
 }
 
 impl fmt::Debug for Minted {
@@ -83,9 +92,10 @@ pub struct Part {
 
 #[derive(Clone)]
 pub struct Configure {
-    /// Arguments; minted ones are null here.
+    /// Arguments; those that minters give are null here, those of ephemeral resources what these have open now.
     pub config: Resolved,
-    /// Minted arguments by their place (top-level ones in practice).
+    /// Minted and ephemeral arguments by their place (top-level ones in practice): to be asked for at each use, where
+    /// the provider can.
     pub minted: BTreeMap<AttrPath, Arc<dyn Minter>>,
     pub env: Environment,
     /// The host was made in this run, not long ago: first calls may be refused while it settles.

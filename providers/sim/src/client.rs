@@ -43,6 +43,17 @@ struct Wait<'a> {
 }
 
 impl Client {
+    async fn lease(&self, args: &Resolved) -> Result<Minted, ProviderError> {
+        let of = args.get("of").cloned().unwrap_or(Value::NULL);
+        self.call("sim_lease", Op::Mint, &|state, now, _| {
+            let (id, secret, renew_at) = state.lease(now);
+            let value =
+                Value::object([("of", of.clone()), ("id", id.as_str().into()), ("secret", secret.into())]);
+            Ok(Minted { value, renew_at, private: id.into() })
+        })
+        .await
+    }
+
     async fn token(&self, renew: bool) -> Result<Option<String>, ProviderError> {
         match &self.minter {
             Some(minter) => {
@@ -177,6 +188,9 @@ impl Client {
         loop {
             let work = |state: &mut State, now: Timestamp, scope: &str| {
                 let number = state.create(now, scope, row, &request.planned, &request.identity)?;
+                if let Some(secret) = request.config.str_attr("secret_wo") {
+                    state.write(number, secret)?;
+                }
                 Ok(state.objects[&number].clone())
             };
             let answer = self.call(row.kind, Op::Create, &work).await;
@@ -292,6 +306,9 @@ impl Configured for Client {
     }
 
     async fn mint(&self, kind: &str, args: Resolved) -> Result<Minted, ProviderError> {
+        if kind == "sim_lease" {
+            return self.lease(&args).await;
+        }
         if kind != "sim_token" {
             return Err(error(ErrorKind::Bug, format!("{kind} is not a minter")));
         }
@@ -306,9 +323,20 @@ impl Configured for Client {
                 ("token", Value::from(token).mark(groma_types::Marks::SENSITIVE)),
             ]);
             let ahead = ends.since(now) / 3;
-            Ok(Minted { value, renew_at: Some(ends - ahead) })
+            Ok(Minted::new(value, Some(ends - ahead)))
         })
         .await
+    }
+
+    async fn renew(&self, kind: &str, args: Resolved, open: Minted) -> Result<Minted, ProviderError> {
+        let Some(id) = open.private.as_str() else { return self.mint(kind, args).await };
+        let renew_at = self.call(kind, Op::Renew, &|state, now, _| state.renew_lease(now, id)).await?;
+        Ok(Minted { renew_at, ..open.clone() })
+    }
+
+    async fn close(&self, kind: &str, open: Minted) -> Result<(), ProviderError> {
+        let Some(id) = open.private.as_str() else { return Ok(()) };
+        self.call(kind, Op::Close, &|state, _, _| state.close_lease(id)).await
     }
 
     async fn create(
@@ -338,7 +366,14 @@ impl Configured for Client {
         self.call(kind, Op::Update, &|state, now, scope| {
             let missing = || error(ErrorKind::NotFound, format!("{id} is not there"));
             let number = state.find(scope, row.kind, id).ok_or_else(missing)?;
-            state.update(now, number, &request.planned)
+            state.update(now, number, &request.planned)?;
+            let version = |v: &Value| v.get("secret_wo_version").map(|v| v.unmark_deep().0);
+            match request.config.str_attr("secret_wo") {
+                Some(secret) if version(&request.prior) != version(&request.planned) => {
+                    state.write(number, secret)
+                }
+                _ => Ok(()),
+            }
         })
         .await?;
         let wait = Wait { row, id, op: Op::Update, timeout: request.timeouts.update };

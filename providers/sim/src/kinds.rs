@@ -169,6 +169,11 @@ fn item() -> KindSchema {
         .attr("immutable", text("A change makes a new object.").replaces())
         .attr("tags", strings("Tags."))
         .attr("secret", text("A secret.").sensitive())
+        .attr("secret_wo", text("A secret that is written and never read back.").write_only())
+        .attr(
+            "secret_wo_version",
+            Attribute::optional(Type::Number, "`secret_wo` is written when this changes."),
+        )
         .attr("fanout", Attribute::optional(Type::Number, "Number of `keys`."))
         .block("rule", NestedBlock::new(Nesting::List, rule))
         .attr("id", id())
@@ -271,6 +276,14 @@ fn token() -> KindSchema {
     KindSchema { minter: true, ..KindSchema::new("sim_token", "sim", block) }
 }
 
+fn lease() -> KindSchema {
+    let block = Block::new("A secret that is there as long as it is open.")
+        .attr("of", text("What it is for."))
+        .attr("id", id())
+        .attr("secret", Attribute::computed(Type::String, "The secret.").sensitive());
+    KindSchema::new("sim_lease", "sim", block)
+}
+
 /// Schema of the provider `sim`.
 pub(crate) fn cloud() -> ProviderSchema {
     let config = Block::new("A simulated cloud.")
@@ -282,6 +295,10 @@ pub(crate) fn cloud() -> ProviderSchema {
         sources: vec!["groma/sim".into()],
         config,
         resources: resources(false),
+        ephemeral: [lease(), KindSchema { minter: false, ..token() }]
+            .into_iter()
+            .map(|k| (k.kind.clone(), k))
+            .collect(),
         data: data.into_iter().map(|k| (k.kind.clone(), k)).collect(),
         ..ProviderSchema::default()
     }

@@ -18,6 +18,8 @@ pub enum Op {
     List,
     Data,
     Mint,
+    Renew,
+    Close,
 }
 
 impl Op {
@@ -90,6 +92,8 @@ pub struct SimConfig {
     pub require_token: bool,
     /// How long minted tokens hold.
     pub token_ttl: Duration,
+    /// How long leases hold that nobody renews; `None`: until they are closed.
+    pub lease_ttl: Option<Duration>,
     /// Of a thousand changing calls so many fail, half of them after the work was done; by this seed.
     pub random_faults: Option<(u32, u64)>,
 }
@@ -106,6 +110,7 @@ impl Default for SimConfig {
             apps_need_pools: true,
             require_token: false,
             token_ttl: Duration::from_secs(15 * 60),
+            lease_ttl: None,
             random_faults: None,
         }
     }
@@ -133,6 +138,9 @@ pub struct SimObject {
     pub gone: Option<Timestamp>,
     /// The place and id of the object whose effect this one is.
     pub effect_of: Option<(String, String)>,
+    /// What was written to it that nobody reads back, and how often.
+    pub written: Option<String>,
+    pub writes: u32,
 }
 
 impl SimObject {
@@ -154,6 +162,8 @@ pub(crate) struct State {
     faults: Vec<Fault>,
     /// Tokens with the id of their host and their end.
     tokens: BTreeMap<String, (String, Timestamp)>,
+    /// Secrets of leases that are open, by id, and their end.
+    leases: BTreeMap<String, (String, Option<Timestamp>)>,
     /// The second of the last call, and the calls in it.
     second: (i64, u32),
     random: u64,
@@ -175,6 +185,7 @@ impl SimWorld {
             calls: Vec::new(),
             faults: Vec::new(),
             tokens: BTreeMap::new(),
+            leases: BTreeMap::new(),
             second: (0, 0),
             random: seed,
         })))
@@ -284,6 +295,22 @@ impl SimWorld {
     /// Makes all tokens minted so far invalid.
     pub fn expire_tokens(&self) {
         self.state().tokens.clear();
+    }
+
+    /// Another hand mints a token for a host, that lasts.
+    pub fn give_token(&self, host: &str) -> String {
+        let mut state = self.state();
+        let id = state
+            .objects
+            .values()
+            .find(|o| o.kind == "sim_host" && o.name() == Some(host))
+            .map(|o| o.id.clone());
+        state.mint(Timestamp(i64::MAX), &id.unwrap_or_default()).0
+    }
+
+    /// How many leases nobody has closed.
+    pub fn open_leases(&self) -> usize {
+        self.state().leases.len()
     }
 
     /// Another hand deletes objects at once, with all that lives on them; effects of hosted ones stay.
@@ -451,7 +478,7 @@ impl State {
         let duration = match op {
             Op::Update => latency.update,
             Op::Delete => latency.delete,
-            Op::Create | Op::Read | Op::List | Op::Data | Op::Mint => latency.create,
+            Op::Create | Op::Read | Op::List | Op::Data | Op::Mint | Op::Renew | Op::Close => latency.create,
         };
         match self.config.jitter {
             Some(_) => duration.mul_f64(0.5 + (scramble(&mut self.random) % 1000) as f64 / 1000.0),
@@ -499,6 +526,8 @@ impl State {
             visible: now + self.config.visibility.min(schema.visibility),
             gone: None,
             effect_of: None,
+            written: None,
+            writes: 0,
         };
         self.add_effect(&object);
         self.objects.insert(number, object);
@@ -647,6 +676,53 @@ impl State {
             ));
         }
         Ok(host)
+    }
+
+    /// A lease's id, its secret, and when it is to be renewed.
+    pub(crate) fn lease(&mut self, now: Timestamp) -> (String, String, Option<Timestamp>) {
+        self.count += 1;
+        let id = format!("lease-{:04}", self.count);
+        let secret = format!("simsecret-{:04}-{:016x}", self.count, scramble(&mut self.random));
+        let ends = self.config.lease_ttl.map(|ttl| now + ttl);
+        self.leases.insert(id.clone(), (secret.clone(), ends));
+        (id, secret, self.renew_lease_at(now))
+    }
+
+    pub(crate) fn renew_lease(
+        &mut self,
+        now: Timestamp,
+        id: &str,
+    ) -> Result<Option<Timestamp>, ProviderError> {
+        let ends = self.config.lease_ttl.map(|ttl| now + ttl);
+        match self.leases.get_mut(id) {
+            Some(lease) if lease.1.is_none_or(|end| now < end) => {
+                lease.1 = ends;
+                Ok(self.renew_lease_at(now))
+            }
+            _ => Err(error(ErrorKind::NotFound, format!("{id} is not open"))),
+        }
+    }
+
+    fn renew_lease_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.config.lease_ttl.map(|ttl| now + ttl * 2 / 3)
+    }
+
+    pub(crate) fn close_lease(&mut self, id: &str) -> Result<(), ProviderError> {
+        let gone = || error(ErrorKind::NotFound, format!("{id} is not open"));
+        self.leases.remove(id).map(drop).ok_or_else(gone)
+    }
+
+    /// Takes what is written to an object and never read back; a secret is one of a lease that is open, or the user's own.
+    pub(crate) fn write(&mut self, number: u64, secret: &str) -> Result<(), ProviderError> {
+        let is_open = self.leases.values().any(|(open, _)| open == secret);
+        if secret.starts_with("simsecret-") && !is_open {
+            return Err(error(ErrorKind::Denied, "the secret is of a lease that is closed"));
+        }
+        if let Some(object) = self.objects.get_mut(&number) {
+            object.written = Some(secret.into());
+            object.writes += 1;
+        }
+        Ok(())
     }
 
     pub(crate) fn mint(&mut self, now: Timestamp, host_id: &str) -> (String, Timestamp) {

@@ -4,9 +4,9 @@
 //! object that a kind returns has exactly the attributes of its schema.
 
 use groma_provider::{
-    Action, Configure, Configured, CreateRequest, DeleteRequest, Environment, ErrorKind, Found, Object,
-    OpContext, PlanInput, PlanOutput, Problem, Provider, ProviderError, Read, ReadRequest, RecoverRequest,
-    ResumeRequest, UpdateRequest, World, async_trait,
+    Action, Configure, Configured, CreateRequest, DeleteRequest, Environment, ErrorKind, Found, Minted,
+    Object, OpContext, PlanInput, PlanOutput, Problem, Provider, ProviderError, Read, ReadRequest,
+    RecoverRequest, ResumeRequest, UpdateRequest, World, async_trait,
 };
 use groma_types::schema::{Block, KindSchema, ProviderSchema};
 use groma_types::{AttrPath, Mode, Resolved, Value};
@@ -136,6 +136,20 @@ pub(crate) trait Data: Send + Sync {
     async fn read(&self, host: &Host, config: &Value) -> Result<Option<Value>, ProviderError>;
 }
 
+/// An ephemeral kind: opened anew in each run, with nothing to close.
+#[async_trait]
+pub(crate) trait Ephemeral: Send + Sync {
+    fn schema(&self) -> KindSchema;
+
+    fn validate(&self, config: &Value) -> Vec<Problem> {
+        let _ = config;
+        Vec::new()
+    }
+
+    /// The arguments with the computed attributes filled in.
+    async fn open(&self, host: &Host, args: &Value) -> Result<Value, ProviderError>;
+}
+
 struct Kind<T: ?Sized> {
     schema: KindSchema,
     calls: Box<T>,
@@ -146,6 +160,7 @@ struct Kind<T: ?Sized> {
 pub(crate) struct Kinds {
     resources: BTreeMap<Arc<str>, Kind<dyn Resource>>,
     data: BTreeMap<Arc<str>, Kind<dyn Data>>,
+    ephemeral: BTreeMap<Arc<str>, Kind<dyn Ephemeral>>,
 }
 
 impl Kinds {
@@ -158,6 +173,12 @@ impl Kinds {
     pub(crate) fn data(mut self, calls: impl Data + 'static) -> Kinds {
         let schema = calls.schema();
         self.data.insert(schema.kind.clone(), Kind { schema, calls: Box::new(calls) });
+        self
+    }
+
+    pub(crate) fn ephemeral(mut self, calls: impl Ephemeral + 'static) -> Kinds {
+        let schema = calls.schema();
+        self.ephemeral.insert(schema.kind.clone(), Kind { schema, calls: Box::new(calls) });
         self
     }
 
@@ -198,6 +219,7 @@ impl Builtin {
             config,
             resources: kinds.resources.iter().map(|(k, v)| (k.clone(), v.schema.clone())).collect(),
             data: kinds.data.iter().map(|(k, v)| (k.clone(), v.schema.clone())).collect(),
+            ephemeral: kinds.ephemeral.iter().map(|(k, v)| (k.clone(), v.schema.clone())).collect(),
             ..ProviderSchema::default()
         };
         Builtin { schema, kinds: Arc::new(kinds), machine: machine.clone() }
@@ -214,7 +236,7 @@ impl Provider for Builtin {
         match mode {
             Mode::Managed => self.kinds.resources.get(kind).map(|k| k.calls.validate(config)),
             Mode::Data => self.kinds.data.get(kind).map(|k| k.calls.validate(config)),
-            Mode::Ephemeral => None,
+            Mode::Ephemeral => self.kinds.ephemeral.get(kind).map(|k| k.calls.validate(config)),
         }
         .unwrap_or_default()
     }
@@ -285,6 +307,12 @@ impl Configured for Client {
         let kind = self.kinds.data.get(kind).ok_or_else(|| unknown_kind(kind))?;
         let found = kind.calls.read(&self.host, &config).await?;
         found.map(|value| exact(&kind.schema, &value)).transpose()
+    }
+
+    async fn mint(&self, kind: &str, args: Resolved) -> Result<Minted, ProviderError> {
+        let kind = self.kinds.ephemeral.get(kind).ok_or_else(|| unknown_kind(kind))?;
+        let value = kind.calls.open(&self.host, &args).await?;
+        Ok(Minted::new(exact(&kind.schema, &value)?, None))
     }
 
     async fn create(

@@ -159,7 +159,7 @@ fn everything_is_documented_and_says_whom_it_speaks_for() {
         let schema = provider.schema();
         let is_ours = matches!(&*schema.name, "terraform" | "groma");
         assert_eq!(schema.upstream.is_none(), is_ours, "{}", schema.name);
-        for kind in schema.resources.values().chain(schema.data.values()) {
+        for kind in schema.resources.values().chain(schema.data.values()).chain(schema.ephemeral.values()) {
             documented(&kind.kind, &kind.block, &mut missing);
             let defaults = kind.block.attrs.values().filter(|a| a.default.is_some());
             assert!(defaults.clone().all(|a| a.presence == Presence::Optional), "{}", kind.kind);
@@ -307,4 +307,32 @@ fn a_rotation_is_gone_when_its_time_is_over() {
     let later = groma_provider::Clock::sleep(&world.clock, Duration::from_secs(301));
     block_on(&world.clock, later);
     assert!(world.read("time_rotating", &made).is_none());
+}
+
+#[test]
+fn ephemeral_kinds_are_drawn_anew_and_have_what_their_resources_have() {
+    let password = [("length", Value::from(12_i64)), ("special", Value::bool(false))];
+    let key = [("algorithm", text("ED25519"))];
+    for (provider, kind, args, secret) in [
+        ("random", "random_password", &password[..], "result"),
+        ("tls", "tls_private_key", &key[..], "private_key_pem"),
+    ] {
+        let world = World::new(provider, Path::new("."));
+        let schema = &world.provider.schema().ephemeral[kind];
+        assert!(schema.block.attrs[secret].sensitive && !schema.block.attrs.contains_key("id"));
+        let config = filled(&schema.block, args);
+        assert_eq!(world.provider.validate(groma_types::Mode::Ephemeral, kind, &config).len(), 0);
+        let open = || {
+            let args = config.clone().resolve().unwrap();
+            block_on(&world.clock, world.client.mint(kind, args)).unwrap()
+        };
+        let (first, second) = (open(), open());
+        assert_eq!(first.value.ty(), schema.block.ty(), "{kind}");
+        assert_eq!(first.renew_at, None);
+        assert_ne!(attr(&first.value, secret), attr(&second.value, secret), "{kind}");
+        assert!(attr(&first.value, secret).len() >= 12);
+        let none = filled(&schema.block, &[]);
+        let short = none.with_attr("length", Value::from(0_i64)).with_attr("algorithm", text("DSA"));
+        assert!(!world.provider.validate(groma_types::Mode::Ephemeral, kind, &short).is_empty());
+    }
 }

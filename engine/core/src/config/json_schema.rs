@@ -139,6 +139,9 @@ fn attribute(attribute: &Attribute) -> Json {
         schema["deprecated"] = true.into();
         schema["description"] = format!("{} Deprecated: {why}", attribute.doc).into();
     }
+    if attribute.write_only {
+        schema["writeOnly"] = true.into();
+    }
     if let Some(default) = attribute.default.as_ref().filter(|v| v.is_wholly_known()) {
         schema["default"] = to_json(default);
     }

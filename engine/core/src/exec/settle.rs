@@ -105,6 +105,8 @@ pub async fn settle(
             _ => {}
         }
     }
+    // What could not be closed ends by itself; what is settled is settled.
+    let _ = pool.close().await;
     Ok(diagnostics)
 }
 

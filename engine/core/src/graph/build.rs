@@ -25,7 +25,7 @@ pub enum Node {
     Expanded(ResourceAddr),
     /// Read, create or update one instance.
     Settle(InstanceAddr),
-    /// Read a data source.
+    /// Read a data source, or open an ephemeral resource.
     Read(InstanceAddr),
     /// All instances of a block are settled: users of the block start.
     Settled(ResourceAddr),

@@ -142,13 +142,13 @@ impl Builder<'_> {
         }
     }
 
-    /// A data source that is named by a resource of this stack stands for it.
+    /// A data source or ephemeral resource that is named by a resource of this stack stands for it.
     fn hosts_through_data(&mut self, block: &Block, found: &mut BTreeSet<Block>, depth: usize) {
         match block.1.mode {
             Mode::Managed if self.schema(block).is_some_and(|s| s.hosts) => {
                 found.insert(block.clone());
             }
-            Mode::Data if depth < 16 => {
+            Mode::Data | Mode::Ephemeral if depth < 16 => {
                 for next in self.direct(&item_of(block)) {
                     self.hosts_through_data(&next, found, depth + 1);
                 }

@@ -6,7 +6,7 @@
 //! Invariant: `NoOp` is returned only if applying would send nothing to the provider.
 
 use super::ChangeAction;
-use crate::values::apply_schema_marks;
+use crate::values::apply_schema;
 use groma_provider::{PlanInput, Provider, ProviderError};
 use groma_types::schema::{Attribute, Block, ChangesWith, KindSchema, NestedBlock, Nesting};
 use groma_types::value::{Cause, Causes};
@@ -62,7 +62,7 @@ pub fn decide(input: &Input<'_>) -> Result<Decision, ProviderError> {
     let (planned, mut extra) = plan(input, Some(prior), &config)?;
     let changed = differences(prior, &planned);
     if changed.is_empty() && !input.force_replace {
-        let planned = apply_schema_marks(prior, &input.schema.block);
+        let planned = apply_schema(prior, &input.schema.block);
         return Ok(Decision { action: ChangeAction::NoOp, planned, replace_paths: Vec::new() });
     }
     let mut replace_paths: Vec<AttrPath> =
@@ -108,7 +108,7 @@ fn plan(
         },
     )?;
     let planned = caused(&out.planned, &input.cause);
-    Ok((apply_schema_marks(&planned, block), out.requires_replace))
+    Ok((apply_schema(&planned, block), out.requires_replace))
 }
 
 /// Unknowns that the provider made wait for the instance itself.

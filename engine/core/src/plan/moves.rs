@@ -148,7 +148,7 @@ impl Planner {
         let name = self.provider_of_block(&to.resource)?;
         let (provider, schema) = self.schema_of(Mode::Managed, new, &name)?;
         let attributes = provider.adopt(new, old, &object.attributes).ok()?;
-        let attributes = crate::values::apply_schema_marks(&attributes, &schema.block);
+        let attributes = crate::values::apply_schema(&attributes, &schema.block);
         let (address, private) = (to.clone(), serde_json::Value::Null);
         Some(Object { address, attributes, private, schema_version: schema.version, ..object.clone() })
     }

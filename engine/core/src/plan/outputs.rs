@@ -56,7 +56,7 @@ impl Planner {
 
     pub(super) fn checked_output(&mut self, output: &crate::config::Output, value: Value) -> Value {
         let marks = value.deep_marks();
-        if marks.minted || (marks.ephemeral && !output.ephemeral) {
+        if marks.minted || marks.ephemeral {
             self.diagnostics.push(
                 Diagnostic::error("G1031", "A short-lived value would be stored")
                     .detail(format!(

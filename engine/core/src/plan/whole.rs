@@ -58,6 +58,7 @@ pub async fn plan(
     plan.doubts = doubts(&planner.state);
     planner.choose_targets(&mut plan);
     planner.ask_for_providers();
+    planner.complete_recipes();
     if planner.diagnostics.has_errors() {
         plan.diagnostics = std::mem::take(&mut planner.diagnostics);
         return Planned { before: state.clone(), plan, planner, first };
@@ -78,6 +79,7 @@ pub async fn plan(
         planner.diagnostics.extend(faults);
         let levels = planner.order.levels.clone();
         planner.plan_blocks(&levels).await;
+        planner.undeclared_ephemerals();
         planner.moved_is_gone();
         planner.draft_imports().await;
         planner.imports_are_declared();
@@ -99,6 +101,7 @@ pub async fn plan(
         planner.diagnostics.push(crate::exec::run::cycle_diagnostic(cycle));
     }
     plan.edges = edge_texts(&piece);
+    planner.close_ephemerals().await;
     plan.diagnostics = std::mem::take(&mut planner.diagnostics);
     plan.calls = emitter.calls().0;
     Planned { before: state.clone(), plan, planner, first }
@@ -139,6 +142,7 @@ pub fn new_planner(
         written: BTreeMap::new(),
         expansions: BTreeMap::new(),
         reads: BTreeMap::new(),
+        ephemerals: BTreeMap::new(),
         data_found: BTreeMap::new(),
         diagnostics: Diagnostics::new(),
         options: options.clone(),
@@ -348,7 +352,7 @@ impl Planner {
 
     pub(super) fn marked(&self, object: &Object, value: &Value) -> Value {
         self.schema_of(Mode::Managed, &object.address.resource.kind, &object.provider.name)
-            .map_or(value.clone(), |(_, s)| crate::values::apply_schema_marks(value, &s.block))
+            .map_or(value.clone(), |(_, s)| crate::values::apply_schema(value, &s.block))
     }
 }
 

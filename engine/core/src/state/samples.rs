@@ -38,7 +38,8 @@ pub(crate) fn recipe() -> Recipe {
         ("name", Value::string("app")),
         ("salt", Value::string(CANARY).mark(Marks::SENSITIVE)),
     ]);
-    let mint = Mint { kind: "aws_eks_cluster_auth".into(), provider: "provider.aws".parse().unwrap(), args };
+    let provider = "provider.aws".parse().unwrap();
+    let mint = Mint { kind: "aws_eks_cluster_auth".into(), opens: None, provider, args };
     let token: Value = Unknown {
         residual: Some(Arc::new(Residual::Mint(mint, AttrPath::root().attr("token")))),
         ..Unknown::of(Type::String)
@@ -195,8 +196,9 @@ fn cause() -> impl Strategy<Value = Cause> {
 }
 
 fn unknown(inner: impl Strategy<Value = Value> + Clone + 'static) -> impl Strategy<Value = Value> {
-    let mint = (name(), inner.clone(), path()).prop_map(|(kind, args, path)| {
-        Residual::Mint(Mint { kind, provider: "provider.aws".parse().unwrap(), args }, path)
+    let opens = option::of(Just("module.m.ephemeral.aws_token.t[\"a\"]".parse().unwrap()));
+    let mint = (name(), opens, inner.clone(), path()).prop_map(|(kind, opens, args, path)| {
+        Residual::Mint(Mint { kind, opens, provider: "provider.aws".parse().unwrap(), args }, path)
     });
     let expr = (text(), btree_map(text(), inner, 0..3), path())
         .prop_map(|(text, inputs, path)| Residual::Expr { text, inputs: inputs.into_iter().collect(), path });

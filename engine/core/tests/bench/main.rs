@@ -4,6 +4,7 @@
 
 mod additions;
 mod conditions;
+mod ephemeral;
 mod faults;
 mod guard;
 mod imports;

@@ -1,4 +1,4 @@
-//! `data.aws_eks_cluster_auth`: a token for a cluster, minted at each use and never stored.
+//! `aws_eks_cluster_auth`, data source and ephemeral resource: a token for a cluster, minted at each use and never stored.
 
 use super::{DataSource, finish};
 use crate::client::Aws;
@@ -62,6 +62,6 @@ impl DataSource for ClusterAuth {
         let name = text_or_empty(args, "name");
         let (token, renew_at) = self.token(aws, &name).await?;
         let value = finish(&self.schema().block, args, &loose(&name, &token))?.into_value();
-        Ok(Minted { value, renew_at: Some(renew_at) })
+        Ok(Minted::new(value, Some(renew_at)))
     }
 }

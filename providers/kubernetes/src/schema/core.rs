@@ -1,7 +1,7 @@
 //! Namespaces, config maps, secrets and service accounts.
 
 use super::{Kind, Resource, metadata};
-use crate::mapping::{Fields, base64_map, binary_map, boolean, group, text, text_map};
+use crate::mapping::{Fields, base64_map, binary_map, boolean, group, int, text, text_map};
 
 pub(crate) fn namespace() -> Kind {
     Kind {
@@ -46,7 +46,21 @@ pub(crate) fn secret() -> Kind {
             "A Secret: data that pods read and others should not.",
             vec![
                 binary_map("binary_data", "Data that is not text, in base64.").api("data").sensitive(),
-                base64_map("data", "Texts by their key.").or_computed().sensitive(),
+                binary_map(
+                    "binary_data_wo",
+                    "Data that is not text, in base64; written and never read back.",
+                )
+                .api("data")
+                .write_only(),
+                int("binary_data_wo_revision", "`binary_data_wo` is written when this changes.").local(),
+                base64_map("data", "Texts by their key.")
+                    .or_computed()
+                    .sensitive()
+                    .hidden_by(&["data_wo_revision", "binary_data_wo_revision"]),
+                base64_map("data_wo", "Texts by their key; written and never read back.")
+                    .api("data")
+                    .write_only(),
+                int("data_wo_revision", "`data_wo` is written when this changes.").local(),
                 boolean("immutable", "Whether the data can't change any more."),
                 metadata(true),
                 text("type", "Kind of the data.").default("Opaque").replaces(),

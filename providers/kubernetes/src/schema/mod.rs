@@ -109,7 +109,7 @@ pub(crate) const READABLE: &[&str] = &[
 
 /// The data source of a kind: named by its metadata, all else computed.
 pub(crate) fn as_data(kind: &Kind) -> Kind {
-    let shown = |field: &Field| !field.api.is_empty();
+    let shown = |field: &Field| !field.api.is_empty() && !field.write_only;
     let computed = |field: &Field| match &field.shape {
         Shape::One(fields) if field.name == "metadata" => {
             let inner = fields.list.iter().cloned().map(|f| match f.name {
@@ -119,7 +119,7 @@ pub(crate) fn as_data(kind: &Kind) -> Kind {
             });
             one("metadata", fields.doc, inner.collect()).required()
         }
-        _ => Field { default: None, ..field.clone().computed() },
+        _ => Field { default: None, hidden_by: &[], ..field.clone().computed() },
     };
     let fields = kind.fields.list.iter().filter(|f| shown(f)).map(computed).collect();
     Kind { names: kind.names, resource: kind.resource.clone(), fields: Fields::new(kind.fields.doc, fields) }

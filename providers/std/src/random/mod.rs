@@ -29,6 +29,7 @@ pub(crate) fn provider(machine: &Machine) -> Builtin {
         .resource(shuffle::Shuffle)
         .resource(string::Text { secret: false })
         .resource(string::Text { secret: true })
+        .ephemeral(string::Password)
         .resource(uuid::Uuid { kind: "random_uuid", version: 4 })
         .resource(uuid::Uuid { kind: "random_uuid4", version: 4 })
         .resource(uuid::Uuid { kind: "random_uuid7", version: 7 });

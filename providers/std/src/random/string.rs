@@ -1,8 +1,8 @@
 //! `random_string` and `random_password`: text of chosen kinds of characters. The password is secret, and comes with
-//! its bcrypt hash.
+//! its bcrypt hash; as an ephemeral resource it is drawn in each run and kept nowhere.
 
 use super::{index, keepers, shuffle};
-use crate::kit::{Host, Resource, at_least, bug, flag, int, is_unset, problem, with};
+use crate::kit::{Ephemeral, Host, Resource, at_least, bug, flag, int, is_unset, problem, with};
 use groma_provider::{Entropy, OpContext, PlanInput, PlanOutput, Problem, ProviderError, async_trait};
 use groma_types::schema::{Attribute, Block, KindSchema};
 use groma_types::{Type, Value};
@@ -85,6 +85,61 @@ impl Text {
     }
 }
 
+fn drawn(host: &Host, args: &Value) -> Result<String, ProviderError> {
+    Recipe::of(args).draw(&*host.env.entropy).ok_or_else(|| {
+        crate::kit::invalid("no text of this length can be made of the characters that are allowed")
+    })
+}
+
+fn faults(config: &Value) -> Vec<Problem> {
+    let mins = ["min_upper", "min_lower", "min_numeric", "min_special"];
+    let mut found = at_least(config, &[("length", 1)]);
+    found.extend(at_least(config, &mins.map(|m| (m, 0))));
+    let sum = mins.iter().filter_map(|m| int(config, m)).fold(0, i64::saturating_add);
+    if let Some(length) = int(config, "length").filter(|l| *l >= 1 && *l < sum) {
+        let parts = mins.join(" + ");
+        found.push(problem("length", format!("length must be at least {parts} = {sum}, got {length}")));
+    }
+    let off = |name| flag(config, name) == Some(false);
+    if off("upper") && off("lower") && off("special") && (off("numeric") || off("number")) {
+        found.push(problem("length", "at least one of upper, lower, numeric and special must be true"));
+    }
+    if let (Some(a), Some(b)) = (flag(config, "numeric"), flag(config, "number"))
+        && a != b
+    {
+        found.push(problem("number", "number is the older name of numeric, and says the opposite here"));
+    }
+    found
+}
+
+/// The ephemeral `random_password`.
+pub(super) struct Password;
+
+#[async_trait]
+impl Ephemeral for Password {
+    /// The resource's arguments, but for those that are about keeping the password.
+    fn schema(&self) -> KindSchema {
+        let mut schema = Text { secret: true }.schema();
+        schema.block.doc = "A random password that is drawn anew in each run.".into();
+        schema.block.attrs.retain(|name, _| !matches!(&**name, "keepers" | "number" | "id"));
+        for attribute in schema.block.attrs.values_mut() {
+            attribute.forces_replacement = false;
+        }
+        if let Some(numeric) = schema.block.attrs.get_mut("numeric") {
+            *numeric = Attribute::optional(Type::Bool, "Digits may be in it.").default(true);
+        }
+        schema
+    }
+
+    fn validate(&self, config: &Value) -> Vec<Problem> {
+        faults(config)
+    }
+
+    async fn open(&self, host: &Host, args: &Value) -> Result<Value, ProviderError> {
+        Text { secret: true }.filled(host, args, &drawn(host, args)?)
+    }
+}
+
 #[async_trait]
 impl Resource for Text {
     fn schema(&self) -> KindSchema {
@@ -135,24 +190,7 @@ impl Resource for Text {
     }
 
     fn validate(&self, config: &Value) -> Vec<Problem> {
-        let mins = ["min_upper", "min_lower", "min_numeric", "min_special"];
-        let mut found = at_least(config, &[("length", 1)]);
-        found.extend(at_least(config, &mins.map(|m| (m, 0))));
-        let sum = mins.iter().filter_map(|m| int(config, m)).fold(0, i64::saturating_add);
-        if let Some(length) = int(config, "length").filter(|l| *l >= 1 && *l < sum) {
-            let parts = mins.join(" + ");
-            found.push(problem("length", format!("length must be at least {parts} = {sum}, got {length}")));
-        }
-        let off = |name| flag(config, name) == Some(false);
-        if off("upper") && off("lower") && off("special") && (off("numeric") || off("number")) {
-            found.push(problem("length", "at least one of upper, lower, numeric and special must be true"));
-        }
-        if let (Some(a), Some(b)) = (flag(config, "numeric"), flag(config, "number"))
-            && a != b
-        {
-            found.push(problem("number", "number is the older name of numeric, and says the opposite here"));
-        }
-        found
+        faults(config)
     }
 
     /// `number` and `numeric` are one thing under two names.
@@ -164,11 +202,7 @@ impl Resource for Text {
     }
 
     async fn create(&self, host: &Host, planned: &Value, _: &dyn OpContext) -> Result<Value, ProviderError> {
-        let text = Recipe::of(planned).draw(&*host.env.entropy);
-        let text = text.ok_or_else(|| {
-            crate::kit::invalid("no text of this length can be made of the characters that are allowed")
-        })?;
-        self.filled(host, planned, &text)
+        self.filled(host, planned, &drawn(host, planned)?)
     }
 
     /// The text itself; its arguments are taken for the defaults, as Terraform takes them.

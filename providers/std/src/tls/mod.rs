@@ -24,6 +24,7 @@ use groma_types::schema::Block;
 pub(crate) fn provider(machine: &Machine) -> Builtin {
     let kinds = Kinds::default()
         .resource(private_key::PrivateKey)
+        .ephemeral(private_key::PrivateKey)
         .resource(request::CertRequest)
         .resource(self_signed::SelfSigned)
         .resource(locally_signed::LocallySigned)

@@ -1,8 +1,9 @@
-//! `tls_private_key`: a private key, kept in the state (sealed).
+//! `tls_private_key`: a private key, kept in the state (sealed); as an ephemeral resource it is made in each run and kept
+//! nowhere.
 
 use super::key::{Curve, Key, RSA_BITS, Wanted};
 use super::ssh;
-use crate::kit::{Host, Resource, bug, int, problem, text, with};
+use crate::kit::{Ephemeral, Host, Resource, bug, int, problem, text, with};
 use groma_provider::{OpContext, Problem, ProviderError, async_trait};
 use groma_types::schema::{Attribute, Block, KindSchema};
 use groma_types::{Type, Value};
@@ -42,6 +43,67 @@ fn wanted(planned: &Value) -> Result<Wanted, ProviderError> {
 const P224_HELP: &str = "Write ecdsa_curve: P256. P224, which Terraform takes if nothing is said, is refused by today's TLS \
                          libraries, ours among them.";
 
+fn faults(config: &Value) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let algorithm = config.str_attr("algorithm");
+    if let Some(name) = algorithm.filter(|a| !ALGORITHMS.contains(a)) {
+        found.push(problem("algorithm", format!("algorithm must be RSA, ECDSA or ED25519, got {name:?}")));
+    }
+    let curve = config.str_attr("ecdsa_curve");
+    if let Some(name) = curve.filter(|c| !CURVES.contains(c)) {
+        found.push(problem("ecdsa_curve", format!("ecdsa_curve must be P256, P384 or P521, got {name:?}")));
+    }
+    if algorithm == Some("ECDSA") && curve == Some("P224") {
+        found.push(Problem {
+            help: Some(P224_HELP.into()),
+            ..problem("ecdsa_curve", "a key on the curve P224 can't be made here")
+        });
+    }
+    let bits = config.get("rsa_bits").filter(|_| algorithm == Some("RSA")).and_then(Value::as_number);
+    if let Some(bits) = bits.filter(|b| b.to_i64().is_none_or(|b| !RSA_BITS.contains(&b))) {
+        found.push(problem("rsa_bits", format!("rsa_bits must be 2048, 3072, 4096 or 8192, got {bits}")));
+    }
+    found
+}
+
+/// The arguments with the attributes of a new key.
+fn made(host: &Host, args: &Value) -> Result<Value, ProviderError> {
+    let wanted = wanted(args)?;
+    let key = Key::generate(wanted, &*host.env.entropy)?;
+    let secret = [
+        ("private_key_pem", Value::from(key.private_pem()?)),
+        ("private_key_pem_pkcs8", key.pkcs8_pem()?.into()),
+        ("private_key_openssh", ssh::private_openssh(&key.parts()?)?.into()),
+    ];
+    let made = with(&with(args, secret), key.public_attributes()?);
+    // A key that can't be read back would be found out only when it is used.
+    match Key::from_pem(text(&made, "private_key_pem")) {
+        Ok(again) if again.id() == key.id() => Ok(made),
+        _ => Err(bug("the key that was made can't be read")),
+    }
+}
+
+#[async_trait]
+impl Ephemeral for PrivateKey {
+    fn schema(&self) -> KindSchema {
+        let mut schema = Resource::schema(self);
+        schema.block.doc = "A private key that is made anew in each run.".into();
+        schema.block.attrs.remove("id");
+        for attribute in schema.block.attrs.values_mut() {
+            attribute.forces_replacement = false;
+        }
+        schema
+    }
+
+    fn validate(&self, config: &Value) -> Vec<Problem> {
+        faults(config)
+    }
+
+    async fn open(&self, host: &Host, args: &Value) -> Result<Value, ProviderError> {
+        made(host, args)
+    }
+}
+
 #[async_trait]
 impl Resource for PrivateKey {
     fn schema(&self) -> KindSchema {
@@ -73,45 +135,10 @@ impl Resource for PrivateKey {
     }
 
     fn validate(&self, config: &Value) -> Vec<Problem> {
-        let mut found = Vec::new();
-        let algorithm = config.str_attr("algorithm");
-        if let Some(name) = algorithm.filter(|a| !ALGORITHMS.contains(a)) {
-            found
-                .push(problem("algorithm", format!("algorithm must be RSA, ECDSA or ED25519, got {name:?}")));
-        }
-        let curve = config.str_attr("ecdsa_curve");
-        if let Some(name) = curve.filter(|c| !CURVES.contains(c)) {
-            found.push(problem(
-                "ecdsa_curve",
-                format!("ecdsa_curve must be P256, P384 or P521, got {name:?}"),
-            ));
-        }
-        if algorithm == Some("ECDSA") && curve == Some("P224") {
-            found.push(Problem {
-                help: Some(P224_HELP.into()),
-                ..problem("ecdsa_curve", "a key on the curve P224 can't be made here")
-            });
-        }
-        let bits = config.get("rsa_bits").filter(|_| algorithm == Some("RSA")).and_then(Value::as_number);
-        if let Some(bits) = bits.filter(|b| b.to_i64().is_none_or(|b| !RSA_BITS.contains(&b))) {
-            found.push(problem("rsa_bits", format!("rsa_bits must be 2048, 3072, 4096 or 8192, got {bits}")));
-        }
-        found
+        faults(config)
     }
 
     async fn create(&self, host: &Host, planned: &Value, _: &dyn OpContext) -> Result<Value, ProviderError> {
-        let wanted = wanted(planned)?;
-        let key = Key::generate(wanted, &*host.env.entropy)?;
-        let secret = [
-            ("private_key_pem", Value::from(key.private_pem()?)),
-            ("private_key_pem_pkcs8", key.pkcs8_pem()?.into()),
-            ("private_key_openssh", ssh::private_openssh(&key.parts()?)?.into()),
-        ];
-        let made = with(&with(planned, secret), key.public_attributes()?);
-        // A key that can't be read back would be found out only when it is used.
-        match Key::from_pem(text(&made, "private_key_pem")) {
-            Ok(again) if again.id() == key.id() => Ok(made),
-            _ => Err(bug("the key that was made can't be read")),
-        }
+        made(host, planned)
     }
 }

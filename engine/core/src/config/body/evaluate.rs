@@ -6,7 +6,7 @@ use super::walk::iterator;
 use crate::config::values::{expression, one_or_many};
 use groma_lang::document::{Key, Node, NodeKind};
 use groma_lang::eval::{self, FunctionHost, Scope};
-use groma_lang::expr::Reference;
+use groma_lang::expr::{Expr, Reference};
 use groma_types::convert::{ConvertError, convert};
 use groma_types::schema::{Attribute, Block, NestedBlock, Nesting, Presence};
 use groma_types::{
@@ -62,6 +62,9 @@ impl Scope for Iteration<'_> {
     }
     fn host(&self) -> &dyn FunctionHost {
         self.outer.host()
+    }
+    fn keep(&self, value: Value, expr: &Expr) -> Value {
+        self.outer.keep(value, expr)
     }
 }
 
@@ -125,9 +128,10 @@ impl Evaluator {
         if broken {
             return Value::unknown(ty.clone()).mark(value.deep_marks());
         }
-        convert(&value, ty).unwrap_or_else(|error| {
+        let marks = value.deep_marks();
+        convert(&scope.keep(value, &expr), ty).unwrap_or_else(|error| {
             self.out.push(conversion_fault(name, node, ty, &error));
-            Value::unknown(ty.clone()).mark(value.deep_marks())
+            Value::unknown(ty.clone()).mark(marks)
         })
     }
 

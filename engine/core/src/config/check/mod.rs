@@ -111,6 +111,7 @@ impl Checker<'_> {
             self.call_arguments(module, call);
         }
         self.variable_defaults(module);
+        self.root_outputs(module);
         self.versions(module);
     }
 
@@ -278,6 +279,18 @@ impl Checker<'_> {
                         .at(default.span(), "this default"),
                 );
             }
+        }
+    }
+
+    /// Outputs of the root module are kept in the state.
+    fn root_outputs(&mut self, module: &Module) {
+        for output in module.outputs.values().filter(|o| o.ephemeral && module.path.is_empty()) {
+            self.out.push(
+                Diagnostic::error("G0912", "An ephemeral output of the root module")
+                    .detail(format!("The output {:?} would be kept in the state, as all of the root's are.", output.name))
+                    .help("Only a module that is called can have ephemeral outputs. Take `ephemeral` away, or the output.")
+                    .at(output.span, "ephemeral"),
+            );
         }
     }
 

@@ -15,6 +15,19 @@ pub fn bind(variable: &Variable, given: Option<(Value, Span)>) -> (Value, Diagno
     // A null given to a variable that cannot be null means its default.
     let given =
         given.filter(|(value, _)| variable.nullable || !value.is_null() || variable.default.is_none());
+    if let Some((value, span)) = &given
+        && value.deep_marks().ephemeral
+        && !variable.ephemeral
+    {
+        out.push(
+            Diagnostic::error("G0910", "An ephemeral value for a variable that may keep it")
+                .detail(format!("The variable {:?} is not declared ephemeral.", variable.name))
+                .help("Say `ephemeral: true` in the variable: then it takes such values, and nothing that it goes into may be stored.")
+                .at(*span, "ephemeral")
+                .at(variable.span, "the variable"),
+        );
+        return (Value::unknown(ty.clone()).mark(marks), out);
+    }
     let (value, span) = match (given, &variable.default) {
         (Some((value, span)), _) => (value, span),
         (None, Some(default)) => {
@@ -105,8 +118,12 @@ fn message(rule: &Rule, scope: &dyn Scope, out: &mut Diagnostics) -> String {
     let (value, faults) = evaluate(&rule.error_message, scope);
     let broken = faults.has_errors();
     out.extend(faults);
-    if value.deep_marks().sensitive {
+    let marks = value.deep_marks();
+    if marks.sensitive {
         return "The error message holds a sensitive value and is not shown.".into();
+    }
+    if marks.ephemeral || marks.minted {
+        return "The error message holds an ephemeral value and is not shown.".into();
     }
     let text = if broken { None } else { convert(&value, &Type::String).ok() };
     text.as_ref().and_then(Value::as_str).map_or("The condition does not hold.".into(), str::to_string)

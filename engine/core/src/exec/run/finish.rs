@@ -2,7 +2,7 @@
 
 use super::super::operation::Done;
 use super::super::scheduler::{NodeId, Outcome};
-use super::{Finished, Run, Running};
+use super::{Finished, RENEWALS_APART, Run, Running};
 use crate::event::EventKind;
 use crate::graph::build::Node;
 use crate::plan::planner::{self, PendingRead};
@@ -16,6 +16,7 @@ use std::sync::Arc;
 impl Run<'_> {
     pub(super) fn finished(&mut self, finished: Finished) {
         match finished {
+            Finished::Renewed => self.renew_from = Some(self.planner.host.clock.now() + RENEWALS_APART),
             Finished::Read { node, reads } => self.read_finished(node, reads),
             Finished::Provisioned { node, op, ended, then } => self.provisioned(node, op, &ended, then),
             Finished::Operation { node, op, result } => {
@@ -122,7 +123,7 @@ impl Run<'_> {
         let value = seen.attributes.value();
         let found = self.planner.schema_of(Mode::Managed, &begin.address.resource.kind, &begin.provider.name);
         found.map_or(value.clone(), |(_, schema)| {
-            let marked = crate::values::apply_schema_marks(value, &schema.block);
+            let marked = crate::values::apply_schema(value, &schema.block);
             crate::values::keep_marks(&marked, &begin.planned)
         })
     }

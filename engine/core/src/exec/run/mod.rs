@@ -28,24 +28,44 @@ use crate::graph::build::{self, Extent, Node, Piece};
 use crate::graph::order::Block;
 use crate::plan::planner::{ChangeKey, PendingRead, Planner};
 use crate::plan::{Change, ChangeAction};
+use crate::pool::Pool;
 use crate::state::{BeginOp, MadeOp, Object, ObjectId, OpId, RecipeId, Record, Store, StoreError};
 use futures::FutureExt;
 use futures::channel::mpsc;
 use futures::future::{Either, LocalBoxFuture, select};
 use futures::stream::{FuturesUnordered, StreamExt};
-use groma_provider::ProviderError;
-use groma_types::{Diagnostic, InstanceAddr, Mode, ProviderAddr, ResourceAddr, Value};
+use groma_provider::{Clock, ProviderError};
+use groma_types::{Diagnostic, InstanceAddr, Mode, ProviderAddr, ResourceAddr, Timestamp, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Operations of one service of one provider configuration that hold a slot at once, at most; adaptive below.
 const SLOTS_MAX: usize = 64;
 
+/// Between two rounds of renewals, at least: one that fails is not asked for again at once.
+const RENEWALS_APART: Duration = Duration::from_secs(10);
+
 /// What a finished future brings.
 enum Finished {
-    Operation { node: NodeId, op: OpId, result: Result<Done, ProviderError> },
-    Provisioned { node: NodeId, op: OpId, ended: Provisioned, then: Then },
-    Read { node: NodeId, reads: Vec<(PendingRead, Result<Option<Value>, ProviderError>)> },
+    Operation {
+        node: NodeId,
+        op: OpId,
+        result: Result<Done, ProviderError>,
+    },
+    Provisioned {
+        node: NodeId,
+        op: OpId,
+        ended: Provisioned,
+        then: Then,
+    },
+    Read {
+        node: NodeId,
+        reads: Vec<(PendingRead, Result<Option<Value>, ProviderError>)>,
+    },
+    /// What ephemeral resources have open was renewed.
+    Renewed,
 }
 
 /// What follows the provisioners of an operation.
@@ -64,7 +84,7 @@ struct Running {
     begin: BeginOp,
     made: Option<MadeOp>,
     prior: Option<Object>,
-    started: groma_types::Timestamp,
+    started: Timestamp,
     planned: Option<Value>,
 }
 
@@ -96,6 +116,8 @@ pub struct Run<'a> {
     touched: BTreeSet<ResourceAddr>,
     /// Objects by which a replacement is being made: deleted by identity, not by address.
     outgoing: BTreeMap<ChangeKey, ObjectId>,
+    /// No round of renewals before; `None`: one is under way.
+    renew_from: Option<Timestamp>,
     acks: Vec<futures::channel::oneshot::Sender<()>>,
     recipes_written: BTreeSet<RecipeId>,
     run_written: bool,
@@ -152,6 +174,7 @@ pub async fn run(
         made_keys: MadeKeys::default(),
         touched: BTreeSet::new(),
         outgoing,
+        renew_from: Some(Timestamp(i64::MIN)),
         acks: Vec::new(),
         recipes_written,
         run_written: false,
@@ -184,7 +207,7 @@ impl Run<'_> {
     // ---- the loop ----------------------------------------------------------------------------------------------
 
     async fn drive(&mut self) -> Result<(), StoreError> {
-        let stop = self.stop.clone();
+        let (stop, clock) = (self.stop.clone(), self.planner.host.clock.clone());
         loop {
             if stop.level() > 0 {
                 self.sched.stop();
@@ -204,13 +227,23 @@ impl Run<'_> {
             }
             let wanted = if stop.level() == 0 { 1 } else { 2 };
             let work = select(self.futures.next(), self.receiver.next());
-            let event = match select(work, stop.reached(wanted)).await {
+            let renewal = pin!(renewal(self.planner.pool.clone(), clock.clone(), self.renew_from));
+            let event = match select(work, select(stop.reached(wanted), renewal)).await {
                 Either::Left((Either::Left((Some(finished), _)), _)) => Event::Finished(finished),
                 Either::Left((Either::Right((Some(message), _)), _)) => Event::Message(message),
                 Either::Left(_) => continue,
-                Either::Right(_) => Event::Stop,
+                Either::Right((Either::Left(_), _)) => Event::Stop,
+                Either::Right((Either::Right(_), _)) => Event::Renew,
             };
             match event {
+                Event::Renew => {
+                    self.renew_from = None;
+                    let pool = self.planner.pool.clone();
+                    self.futures.push(Box::pin(async move {
+                        pool.renew_due().await;
+                        Finished::Renewed
+                    }));
+                }
                 Event::Finished(finished) => self.finished(finished),
                 Event::Message(message) => self.message(message),
                 Event::Stop => self.sched.stop(),
@@ -251,9 +284,14 @@ impl Run<'_> {
     fn message(&mut self, message: Message<OpId>) {
         match message {
             Message::Made { owner, made, durable } => {
+                let seen = groma_provider::Object { attributes: made.attributes, private: made.private };
+                let attributes = match self.running.get(&owner) {
+                    Some(running) => self.marked_result(&running.begin, &seen),
+                    None => seen.attributes.into_value(),
+                };
                 let op = MadeOp {
-                    attributes: made.attributes.into_value(),
-                    private: made.private,
+                    attributes,
+                    private: seen.private,
                     operation: made.operation.map(Into::into),
                     provisioning: false,
                 };
@@ -338,7 +376,16 @@ fn causes_text(causes: &groma_types::Causes) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
+/// Ends when something that is open is to be renewed.
+async fn renewal(pool: Arc<Pool>, clock: Arc<dyn Clock>, from: Option<Timestamp>) {
+    match (pool.next_renewal(), from) {
+        (Some(at), Some(from)) => clock.sleep(at.max(from).since(clock.now())).await,
+        _ => std::future::pending().await,
+    }
+}
+
 enum Event {
+    Renew,
     Finished(Finished),
     Message(Message<OpId>),
     Stop,

@@ -72,7 +72,12 @@ impl Run<'_> {
         if change.action.is_replace() {
             return self.replace_late(id, address, change).await;
         }
-        self.begin_settle(id, change, config, as_new);
+        // Only write-only arguments may still have to be asked for.
+        let minters = self.planner.minters_of(&config);
+        match self.planner.pool.fresh_parts(&config, &minters, false).await {
+            Ok(fresh) => self.begin_settle(id, change, fresh.value, as_new),
+            Err(error) => self.fail_early(id, address, change.action, &error),
+        }
     }
 
     pub(super) fn is_in_doubt(&self, address: &InstanceAddr) -> bool {
@@ -108,6 +113,7 @@ impl Run<'_> {
         self.take_over(address);
         // An object that was planned behind a deferred provider is read before it is decided on.
         self.read_late_prior(address).await;
+        self.planner.renew_ephemerals(&block).await.ok()?;
         self.planner.decide_instance(address, &block, resource, &place, &provider, &state, as_new)
     }
 

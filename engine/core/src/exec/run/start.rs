@@ -9,7 +9,7 @@ use crate::plan::{ChangeAction, Reason};
 use crate::state::Record;
 use futures::future::{Either, LocalBoxFuture, select};
 use groma_provider::Interrupted;
-use groma_types::{Diagnostic, InstanceAddr, ProviderAddr, ResourceAddr};
+use groma_types::{Diagnostic, InstanceAddr, Mode, ProviderAddr, ResourceAddr};
 use std::collections::BTreeSet;
 use std::pin::pin;
 
@@ -99,6 +99,10 @@ impl Run<'_> {
     }
 
     pub(super) async fn start_read(&mut self, id: NodeId, address: &InstanceAddr) {
+        let is_opened = address.resource.mode == Mode::Ephemeral;
+        if is_opened && !self.planner.is_needed(&block_of(&address.resource)) {
+            return self.finish(id, Outcome::Done);
+        }
         let wanted = address.clone();
         let reads = self.faults(|p| Box::pin(async move { p.late_read(&wanted).await })).await;
         let Ok(reads) = reads else {

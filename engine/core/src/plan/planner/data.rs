@@ -2,7 +2,7 @@
 
 use super::super::{ChangeAction, DeferredRead};
 use super::consent::Command;
-use super::{Kind, PendingRead, Planner, ProviderState, block_of};
+use super::{Kind, PendingRead, Planner, ProviderState, What, block_of};
 use crate::config::ResourceBlock;
 use crate::graph::order::Block;
 use crate::pool::Pool;
@@ -13,6 +13,7 @@ use groma_types::value::{Cause, Causes, Mint, Residual};
 use groma_types::{
     Address, AttrPath, Diagnostic, InstanceAddr, Marks, Mode, ProviderAddr, Refinements, Type, Unknown, Value,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Planner {
@@ -50,7 +51,10 @@ impl Planner {
             return failed;
         }
         let Some(config) = self.evaluate_body(resource, &schema, place, address) else { return failed };
-        if !self.may_read(&schema, &config, resource, place) {
+        if !self.may_read(&schema, &config, resource, place)
+            || (!schema.minter
+                && self.refuse_short_lived(&config, resource, &schema.block, address).is_none())
+        {
             return failed;
         }
         if self.validate(&*provider, Mode::Data, &resource.id.kind, &config, resource, address).is_none() {
@@ -82,8 +86,7 @@ impl Planner {
                 let Some(allow_missing) = self.allows_missing(resource, place) else { return failed };
                 reads.push(PendingRead {
                     address: address.clone(),
-                    recipe,
-                    config,
+                    what: What::Data { recipe, config },
                     allow_missing,
                     in_check: resource.in_check,
                     is_late: false,
@@ -92,7 +95,7 @@ impl Planner {
                 failed
             }
             _ => {
-                let value = deferred_data(&schema, &config, &waits_for, &cause);
+                let value = deferred(&schema, &config, &waits_for, &cause);
                 self.reads.insert(address.clone(), DeferredRead { address: address.clone(), waits_for });
                 value
             }
@@ -121,7 +124,11 @@ impl Planner {
 
     /// Instances that a block depends on and that have a pending change.
     pub(super) fn pending_dependencies(&self, block: &Block) -> Causes {
-        let Some(reached) = self.order.reach.get(block) else { return Causes::new() };
+        self.order.reach.get(block).map(|reached| self.pending(reached)).unwrap_or_default()
+    }
+
+    /// Instances of these blocks that have a pending change.
+    pub(super) fn pending(&self, reached: &BTreeSet<Block>) -> Causes {
         let changes = self.changes.values().filter(|c| {
             (c.action != ChangeAction::NoOp || c.is_deferred())
                 && reached.contains(&block_of(&c.address.resource))
@@ -150,6 +157,9 @@ impl Planner {
             return self.unread_in_check(read, answer.err());
         }
         match answer {
+            Ok(Some(value)) if matches!(read.what, What::Open { .. }) => {
+                self.take_opened(&read.address, &value);
+            }
             Ok(Some(value)) if read.is_late && !value.is_wholly_known() => self.diagnostics.push(
                 Diagnostic::error("G1041", "Not there yet")
                     .detail(format!("What {} reads is still not known.", read.address))
@@ -201,7 +211,7 @@ impl Planner {
 
     pub(super) fn data_value(&mut self, address: &InstanceAddr, value: &Value) {
         let schema = self.schema_of_address(address);
-        let value = schema.map_or(value.clone(), |s| crate::values::apply_schema_marks(value, &s.block));
+        let value = schema.map_or(value.clone(), |s| crate::values::apply_schema(value, &s.block));
         self.data_found.insert(address.clone(), value.clone());
         // Reported where it fails, which fails the read.
         let _ = self.postconditions(address, &value);
@@ -213,7 +223,8 @@ impl Planner {
         self.host.registry.providers.values().find_map(|p| Kind::find(p, resource.mode, &resource.kind))
     }
 
-    /// Prepares a deferred data source, during an apply, when all it needs is known; no read: its value is there.
+    /// Prepares a deferred data source or ephemeral resource, during an apply, when all it needs is known; no read: its
+    /// value is there.
     pub async fn late_read(&mut self, address: &InstanceAddr) -> Vec<PendingRead> {
         let block = block_of(&address.resource);
         let config = self.config();
@@ -224,7 +235,10 @@ impl Planner {
             self.data_found.remove(address);
         }
         let mut reads = Vec::new();
-        let value = self.plan_data(address, &block, resource, &place, &mut reads).await;
+        let value = match address.resource.mode {
+            Mode::Ephemeral => self.plan_ephemeral(address, &block, resource, &place, &mut reads).await,
+            _ => self.plan_data(address, &block, resource, &place, &mut reads).await,
+        };
         self.values.set_instance(&address.resource, address.key.clone(), value);
         reads.iter_mut().for_each(|r| r.is_late = true);
         reads
@@ -232,12 +246,15 @@ impl Planner {
 }
 
 pub async fn read_data(pool: &Arc<Pool>, read: &PendingRead) -> Result<Option<Value>, ProviderError> {
-    let config = read
-        .config
+    let (recipe, config) = match &read.what {
+        What::Open { mint, minters } => return pool.open(mint, minters).await.map(Some),
+        What::Data { recipe, config } => (recipe, config),
+    };
+    let config = config
         .clone()
         .resolve()
         .map_err(|u| ProviderError::new(ErrorKind::Bug, format!("argument {} is not known", u.path)))?;
-    pool.get(&read.recipe).await?.read_data(&read.address.resource.kind, config).await
+    pool.get(recipe).await?.read_data(&read.address.resource.kind, config).await
 }
 
 /// What is not known yet waits for this data source.
@@ -263,7 +280,8 @@ fn minted_value(schema: &KindSchema, config: &Value, provider: &ProviderAddr, ca
         let mut causes = config.causes();
         causes.insert(cause.clone());
         let residual = is_ready.then(|| {
-            let mint = Mint { kind: schema.kind.clone(), provider: provider.clone(), args: config.clone() };
+            let (kind, provider) = (schema.kind.clone(), provider.clone());
+            let mint = Mint { kind, opens: None, provider, args: config.clone() };
             Arc::new(Residual::Mint(mint, AttrPath::root().attr(name)))
         });
         let refine = Refinements { not_null: true, ..Refinements::default() };
@@ -275,8 +293,8 @@ fn minted_value(schema: &KindSchema, config: &Value, provider: &ProviderAddr, ca
     Value::object(attrs.collect::<Vec<_>>())
 }
 
-/// The value of a data source that can't be read yet.
-fn deferred_data(schema: &KindSchema, config: &Value, waits_for: &Causes, cause: &Cause) -> Value {
+/// The value of a data source that can't be read yet, or of an ephemeral resource that can't be opened.
+pub(super) fn deferred(schema: &KindSchema, config: &Value, waits_for: &Causes, cause: &Cause) -> Value {
     let attrs = schema.block.ty();
     let Type::Object(object) = &attrs else { return Value::unknown(attrs) };
     let pairs = object.attrs.iter().map(|(name, ty)| {

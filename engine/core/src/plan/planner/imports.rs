@@ -305,7 +305,7 @@ impl Planner {
             provider: provider.clone(),
             recipe: recipe.clone(),
             status: Status::Ready,
-            attributes: crate::values::apply_schema_marks(seen.attributes.value(), &schema.block),
+            attributes: crate::values::apply_schema(seen.attributes.value(), &schema.block),
             private: seen.private.clone(),
             schema_version: schema.version,
             groma_version: env!("CARGO_PKG_VERSION").into(),

@@ -71,14 +71,26 @@ impl Planner {
         Some(Settings { create_before_destroy, prevent_destroy, on_destroy, ignore, timeouts })
     }
 
+    /// Evaluates what the state keeps beside an object. `None`: a fault was reported.
+    fn kept(&mut self, expr: &Expr, place: &Place) -> Option<Value> {
+        let (value, mut faults) = self.eval.expr(&self.values, place, expr);
+        let marks = value.deep_marks();
+        if marks.ephemeral || marks.minted {
+            faults.push(
+                Diagnostic::error("G1031", "A short-lived value would be stored")
+                    .detail("What this says is kept in the state with the object.")
+                    .help("Decide by a value that stays the same from run to run.")
+                    .at(expr.span(), "ephemeral"),
+            );
+        }
+        let failed = faults.has_errors();
+        self.diagnostics.extend(faults);
+        (!failed).then_some(value)
+    }
+
     pub(super) fn flag(&mut self, expr: Option<&Expr>, place: &Place) -> Option<bool> {
         let Some(expr) = expr else { return Some(false) };
-        let (value, diagnostics) = self.eval.expr(&self.values, place, expr);
-        let failed = diagnostics.has_errors();
-        self.diagnostics.extend(diagnostics);
-        if failed {
-            return None;
-        }
+        let value = self.kept(expr, place)?;
         let flag = groma_types::convert::convert(&value, &Type::Bool).ok().and_then(|v| v.as_bool());
         if flag.is_none() {
             self.diagnostics.push(
@@ -91,8 +103,7 @@ impl Planner {
     }
 
     pub(super) fn on_destroy(&mut self, expr: &Expr, place: &Place) -> Option<OnDestroy> {
-        let (value, diagnostics) = self.eval.expr(&self.values, place, expr);
-        self.diagnostics.extend(diagnostics);
+        let value = self.kept(expr, place)?;
         match value.as_str() {
             Some("delete") => Some(OnDestroy::Delete),
             Some("keep") => Some(OnDestroy::Keep),
@@ -123,8 +134,7 @@ impl Planner {
         let schema = self.schema_of(Mode::Managed, &resource.id.kind, &provider).map(|(_, s)| s.timeouts);
         let mut timeouts = schema.unwrap_or(Timeouts::minutes(10, 10, 10));
         for (operation, expr) in &resource.timeouts {
-            let (value, diagnostics) = self.eval.expr(&self.values, place, expr);
-            self.diagnostics.extend(diagnostics);
+            let value = self.kept(expr, place)?;
             let Some(duration) = value.as_str().and_then(parse_duration) else {
                 self.diagnostics.push(
                     Diagnostic::error("G1034", "Invalid time-out")

@@ -13,7 +13,7 @@ use crate::scope::Place;
 use crate::state::{Object, Status};
 use groma_lang::expr::{Expr, RefStep};
 use groma_provider::{Provider, ProviderError};
-use groma_types::schema::KindSchema;
+use groma_types::schema::{self, KindSchema};
 use groma_types::value::{Cause, Causes};
 use groma_types::{
     Address, AttrPath, Diagnostic, InstanceAddr, InstanceKey, Mode, ProviderAddr, Type, Value, ValueKind,
@@ -128,7 +128,7 @@ impl Planner {
         let config = parts::arguments(&schema, config, place);
         let schema = schema.of_instance();
         self.validate(&*provider, Mode::Managed, kind, &config, resource, address)?;
-        self.refuse_minted(&config, resource, address)?;
+        self.refuse_short_lived(&config, resource, &schema.block, address)?;
         let settings = self.lifecycle(resource, place, address)?;
         let object = self.state.at(address).filter(|_| !as_new).cloned();
         let prior = self.prior_of(object.as_ref());
@@ -271,7 +271,7 @@ impl Planner {
         .map(|(v, p)| {
             let marked = self
                 .schema_of(Mode::Managed, &object.address.resource.kind, &object.provider.name)
-                .map_or(v.clone(), |(_, s)| crate::values::apply_schema_marks(&v, &s.block));
+                .map_or(v.clone(), |(_, s)| crate::values::apply_schema(&v, &s.block));
             (marked, p)
         })
     }
@@ -420,26 +420,31 @@ impl Planner {
         (!failed).then_some(())
     }
 
-    /// A minted value may not end where it would be stored.
-    pub(super) fn refuse_minted(
+    /// A minted or ephemeral value may not end where it would be stored: anywhere but in a write-only argument.
+    pub(super) fn refuse_short_lived(
         &mut self,
         config: &Value,
         resource: &ResourceBlock,
+        schema: &schema::Block,
         address: &InstanceAddr,
     ) -> Option<()> {
         let mut bad = None;
         config.walk_paths(&AttrPath::root(), &mut |path, v| {
             let marks = v.marks();
-            if bad.is_none() && (marks.minted || marks.ephemeral) {
+            if bad.is_none() && (marks.minted || marks.ephemeral) && !is_write_only(schema, path) {
                 bad = Some((path.clone(), marks.minted));
             }
         });
         let Some((path, minted)) = bad else { return Some(()) };
         let word = if minted { "minted" } else { "ephemeral" };
+        let stored = match resource.id.mode {
+            Mode::Data => "what a data source is asked for is kept in saved plans",
+            _ => "it would be written to the state, where it must not be",
+        };
         self.diagnostics.push(
             Diagnostic::error("G1031", "A short-lived value would be stored")
-                .detail(format!("{path} is {word}: it would be written to the state, where it must not be."))
-                .help("Use it in a provider block or a write-only argument; it passes through locals and module variables.")
+                .detail(format!("{path} is {word}: {stored}."))
+                .help("Such values go to provider blocks, write-only arguments, ephemeral resources and provisioners; they pass through locals, and through variables and outputs of modules that are declared ephemeral.")
                 .at(body::span_of(&resource.body, &path), word.to_string())
                 .address(address),
         );
@@ -464,6 +469,19 @@ impl Planner {
         }
         self.diagnostics.push(diagnostic);
     }
+}
+
+/// Whether a place is in a write-only argument.
+fn is_write_only(schema: &schema::Block, path: &AttrPath) -> bool {
+    let mut block = schema;
+    for name in path.schema_path() {
+        match (block.attrs.get(name), block.blocks.get(name)) {
+            (Some(attribute), _) => return attribute.write_only,
+            (None, Some(nested)) => block = &nested.block,
+            (None, None) => return false,
+        }
+    }
+    false
 }
 
 fn attr_changes(change: &Change, attr: &str) -> bool {

@@ -1,10 +1,11 @@
 //! Plans blocks: expansion, evaluation, decision, in the order of the configuration.
 //!
 //! The same code plans a whole stack and, during an apply, just a fragment: it works on the blocks that it is given,
-//! over the values of the moment. It calls providers only to read data sources.
+//! over the values of the moment. It calls providers only to read data sources and to open ephemeral resources.
 
 pub(crate) mod consent;
 mod data;
+mod ephemeral;
 mod imports;
 mod kind;
 mod lifecycle;
@@ -16,6 +17,7 @@ mod rehearsal;
 mod unwritten;
 
 pub use data::read_data;
+pub use ephemeral::Ephemeral;
 pub(crate) use imports::Importing;
 pub use kind::Kind;
 pub use lifecycle::parse_duration;
@@ -33,7 +35,7 @@ use crate::scope::{Evaluator, Place};
 use crate::state::{ObjectId, RecipeId, State};
 use crate::values::{BlockValue, Keys, Values};
 use groma_provider::ErrorKind;
-use groma_types::value::Causes;
+use groma_types::value::{Causes, Mint};
 use groma_types::{
     Diagnostics, InstanceAddr, Mode, ModuleAddr, ProviderAddr, ResourceAddr, SortedMap, Value,
 };
@@ -92,6 +94,8 @@ pub struct Planner {
     pub written: BTreeMap<InstanceAddr, Value>,
     pub expansions: BTreeMap<ResourceAddr, DeferredExpansion>,
     pub reads: BTreeMap<InstanceAddr, DeferredRead>,
+    /// Ephemeral resources whose arguments are known.
+    pub ephemerals: BTreeMap<InstanceAddr, Ephemeral>,
     /// What data sources gave in this run, or in the run that saved the plan.
     pub data_found: BTreeMap<InstanceAddr, Value>,
     pub diagnostics: Diagnostics,
@@ -125,16 +129,34 @@ pub enum Origin {
     OtherKind,
 }
 
-/// A data source that can be read now.
+/// What a read asks for.
+enum What {
+    Data {
+        recipe: RecipeId,
+        config: Value,
+    },
+    /// An ephemeral resource is opened.
+    Open {
+        mint: Mint,
+        minters: BTreeMap<ProviderAddr, RecipeId>,
+    },
+}
+
+/// A data source that can be read now, or an ephemeral resource that can be opened.
 pub struct PendingRead {
     pub address: InstanceAddr,
-    recipe: RecipeId,
-    config: Value,
+    what: What,
     allow_missing: bool,
     in_check: bool,
     /// It is read in the apply: what is not known now can't be waited for.
     is_late: bool,
     span: groma_types::Span,
+}
+
+impl PendingRead {
+    fn opening(address: InstanceAddr, what: What, span: groma_types::Span) -> PendingRead {
+        PendingRead { address, what, allow_missing: false, in_check: false, is_late: false, span }
+    }
 }
 
 impl Planner {
@@ -213,9 +235,8 @@ impl Planner {
             self.seen.insert(instance.clone());
             let value = match resource.id.mode {
                 Mode::Managed => self.plan_instance(&instance, block, resource, &place).await,
-                Mode::Data | Mode::Ephemeral => {
-                    self.plan_data(&instance, block, resource, &place, reads).await
-                }
+                Mode::Data => self.plan_data(&instance, block, resource, &place, reads).await,
+                Mode::Ephemeral => self.plan_ephemeral(&instance, block, resource, &place, reads).await,
             };
             done.push((key, value));
         }

@@ -140,27 +140,10 @@ impl Planner {
         };
         let place = Place::instance(address.module.clone(), address.key.clone(), &keys);
         let scope = crate::scope::Scope { eval: &self.eval, values: &self.values, place: place.clone() };
-        let (mut value, diagnostics) = body::evaluate(&block.body, &schema.config, &scope);
+        let (value, diagnostics) = body::evaluate(&block.body, &schema.config, &scope);
         let failed = diagnostics.has_errors();
         self.diagnostics.extend(diagnostics);
-        if failed {
-            return None;
-        }
-        // Arguments that hold minted parts are evaluated as a whole once more, which gives them their recipe.
-        let minted: Vec<Arc<str>> = value
-            .as_map()
-            .into_iter()
-            .flatten()
-            .filter(|(_, v)| v.deep_marks().minted)
-            .map(|(k, _)| k.clone())
-            .collect();
-        for name in minted {
-            if let Some(expr) = body::argument_expr(&block.body, &name) {
-                let (whole, _) = self.eval.expr(&self.values, &place, &expr);
-                value = value.with_attr(&name, whole);
-            }
-        }
-        Some(value)
+        (!failed).then(|| self.as_recipe(value, &block.body, &schema.config, &place))
     }
 
     /// Finds the instance that a hosted provider lives on, from its address arguments.
@@ -215,6 +198,7 @@ impl Planner {
         let mut recipe =
             Recipe { provider: address.clone(), config, minters, world: World::default(), host: host_id };
         self.pool.add(&id, &recipe);
+        recipe.config = without_ephemeral(&recipe.config);
         recipe.world = self.pool.world(&id).await?;
         if let Some(old) = self.state.recipes.get(&id) {
             check_world(&old.world, &recipe.world)?;
@@ -249,6 +233,14 @@ impl Planner {
         }
         Ok(())
     }
+}
+
+/// A configuration as the state holds it: of an ephemeral value only how to ask for it, where there is a way.
+fn without_ephemeral(config: &Value) -> Value {
+    config.map_deep(&mut |v| match v.marks().ephemeral && !v.is_unknown() {
+        true => Value::null(v.ty()).mark(v.marks()),
+        false => v,
+    })
 }
 
 /// The block that a provider configuration is written in, under whatever local name.
@@ -295,7 +287,7 @@ pub fn check_world(made: &World, now: &World) -> Result<(), ProviderError> {
 }
 
 /// What an unresolved configuration waits for; `None`: it can be used now.
-fn unresolved_causes(config: &Value) -> Option<Causes> {
+pub(super) fn unresolved_causes(config: &Value) -> Option<Causes> {
     let mut causes = Causes::new();
     let mut waits = false;
     config.walk(&mut |v| {

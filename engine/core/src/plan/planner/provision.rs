@@ -4,12 +4,11 @@
 //! state is not code.
 
 use super::consent::Command;
-use super::{Planner, ProviderState, block_of};
+use super::{Planner, block_of};
 use crate::config::provisioners::{LOCAL_EXEC, schema};
 use crate::config::{Provisioner, ResourceBlock, When, body};
 use crate::exec::provision::Job;
 use crate::plan::{Change, ChangeAction};
-use crate::pool::mints_in;
 use crate::scope::{Place, Scope};
 use crate::state::{Object, OnDestroy, RecordedCommand, Status};
 use crate::values::Keys;
@@ -147,21 +146,8 @@ impl Planner {
         provisioner: &Provisioner,
     ) -> Option<Value> {
         let scope = Scope { eval: &self.eval, values: &self.values, place: place.clone() };
-        let (mut value, faults) = body::evaluate(&provisioner.body, schema(), &scope);
+        let (value, faults) = body::evaluate(&provisioner.body, schema(), &scope);
         let failed = faults.has_errors();
-        // What holds minted parts is evaluated as a whole once more, which gives it its recipe.
-        let minted: Vec<Arc<str>> = value
-            .as_map()
-            .into_iter()
-            .flatten()
-            .filter(|(_, v)| v.deep_marks().minted)
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in minted {
-            if let Some(expr) = body::argument_expr(&provisioner.body, &name) {
-                value = value.with_attr(&name, self.eval.expr(&self.values, place, &expr).0);
-            }
-        }
         self.diagnostics.extend(faults.into_iter().map(|d| d.address(address)));
         (!failed).then_some(value)
     }
@@ -175,12 +161,7 @@ impl Planner {
         continues: bool,
         arguments: Value,
     ) -> Option<Job> {
-        let mut minters = std::collections::BTreeMap::new();
-        for mint in mints_in(&arguments) {
-            if let Some(ProviderState::Ready { recipe, .. }) = self.providers.get(&mint.provider) {
-                minters.insert(mint.provider, recipe.clone());
-            }
-        }
+        let minters = self.minters_of(&arguments);
         let mut waits = false;
         arguments.walk(&mut |v| waits |= v.as_unknown().is_some_and(|u| u.residual.is_none()));
         if waits {

@@ -5,7 +5,7 @@ use super::{Planner, ProviderState, block_of};
 use crate::config::ProviderRef;
 use crate::config::draft::{self, Draft};
 use crate::scope::Place;
-use crate::values::apply_schema_marks;
+use crate::values::apply_schema;
 use groma_provider::{Provider, Read};
 use groma_types::schema::{KindSchema, Presence};
 use groma_types::{Address, InstanceAddr, Mode, ModuleAddr, Step, Value};
@@ -70,7 +70,7 @@ impl Planner {
             return None;
         };
         let seen = match read_import(&self.pool, &recipe, &kind, &id).await {
-            Ok(Read::Present(seen)) => apply_schema_marks(seen.attributes.value(), &schema.block),
+            Ok(Read::Present(seen)) => apply_schema(seen.attributes.value(), &schema.block),
             Ok(Read::Gone) => {
                 self.nothing_to_import(&kind, &id, address, wanted.span);
                 return None;

@@ -80,8 +80,19 @@ pub(crate) enum CauseDto {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ResidualDto {
-    Mint { kind: String, provider: String, args: ValueDto, path: Vec<StepDto> },
-    Expr { text: String, inputs: BTreeMap<String, ValueDto>, path: Vec<StepDto> },
+    Mint {
+        kind: String,
+        #[serde(default)]
+        opens: Option<String>,
+        provider: String,
+        args: ValueDto,
+        path: Vec<StepDto>,
+    },
+    Expr {
+        text: String,
+        inputs: BTreeMap<String, ValueDto>,
+        path: Vec<StepDto>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,6 +224,7 @@ fn encode_unknown(
         None => None,
         Some(Residual::Mint(mint, path)) => Some(ResidualDto::Mint {
             kind: text(&mint.kind),
+            opens: mint.opens.as_ref().map(ToString::to_string),
             provider: mint.provider.to_string(),
             args: encode_at(writer, scope, &at.attr("@args"), &mint.args)?,
             path: encode_path(path),
@@ -389,10 +401,12 @@ fn decode_unknown(
 ) -> Result<Unknown, FormError> {
     let residual = match dto.residual {
         None => None,
-        Some(ResidualDto::Mint { kind, provider, args, path }) => {
+        Some(ResidualDto::Mint { kind, opens, provider, args, path }) => {
+            let opens = opens.map(|a| parse("an address", &a)).transpose()?;
             let provider = parse("a provider address", &provider)?;
             let args = decode_at(reader, scope, &at.attr("@args"), args)?;
-            Some(Residual::Mint(Mint { kind: kind.into(), provider, args }, decode_path(path)))
+            let mint = Mint { kind: kind.into(), opens, provider, args };
+            Some(Residual::Mint(mint, decode_path(path)))
         }
         Some(ResidualDto::Expr { text, inputs, path }) => {
             let inputs = decode_map(reader, scope, &at.attr("@inputs"), inputs, Step::Attr)?;
