@@ -23,6 +23,7 @@ mod modules;
 mod native;
 mod provisioners;
 mod refactoring;
+mod refusals;
 mod sandbox;
 mod saved_plans;
 mod surface;

@@ -81,7 +81,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("G0604", "The value has the wrong shape"),
     ("G0605", "The value must be fixed text"),
     ("G0606", "Unknown argument"),
-    ("G0607", "This block is not read yet"),
+    ("G0607", "A block that can't stand here, or is not read yet"),
     ("G0608", "A name that a variable cannot have"),
     ("G0609", "A required argument is missing"),
     ("G0610", "A version in a provider block is ignored"),
@@ -100,6 +100,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("G0623", "A connection that nothing uses"),
     ("G0624", "The backend of a called module is ignored"),
     ("G0625", "A type in quotes"),
+    ("G0626", "A condition that looks at nothing"),
     ("G0701", "Unsupported argument"),
     ("G0702", "Missing required argument"),
     ("G0703", "The provider decides this value"),
@@ -206,6 +207,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("G2050", "The plan can't be saved there"),
     ("G2051", "The saved plan can't be used"),
     ("G2052", "A saved plan is applied as it is"),
+    ("G2053", "Blocks can't be generated there"),
     ("G2060", "The address is taken"),
 ];
 

@@ -332,19 +332,23 @@ fn without_comments(entries: &[(Key, Node)]) -> Vec<(Key, Node)> {
 }
 
 fn check_name(key: &Key, what: &str, out: &mut Diagnostics) {
-    let mut chars = key.text.chars();
-    let ok = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
-        && chars.all(|c| c.is_alphanumeric() || c == '_' || c == '-');
-    if !ok {
-        out.push(
-            Diagnostic::error("G0504", "Not a name")
-                .detail(format!(
-                    "A name in {what:?} begins with a letter or underscore and has letters, digits, underscores and dashes; {:?} does not.",
-                    key.text
-                ))
-                .at(key.span, "this name"),
-        );
+    if !is_name(&key.text) {
+        out.push(not_a_name(what, &key.text, key.span));
     }
+}
+
+pub(super) fn is_name(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+        && chars.all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+}
+
+pub(super) fn not_a_name(what: &str, text: &str, span: Span) -> Diagnostic {
+    Diagnostic::error("G0504", "Not a name")
+        .detail(format!(
+            "A name in {what:?} begins with a letter or underscore and has letters, digits, underscores and dashes; {text:?} does not."
+        ))
+        .at(span, "this name")
 }
 
 /// The blocks that override files change, and what finds one of them.
@@ -375,31 +379,51 @@ impl Base {
     /// Merges one block of an override file, as Terraform does.
     fn override_with(&mut self, over: RawBlock, out: &mut Diagnostics) {
         if is_by_entry(over.ty) {
-            return self.merge_by_entry(&over);
+            return self.merge_by_entry(&over, out);
         }
-        if let BlockType::Moved | BlockType::Import | BlockType::Removed = over.ty {
+        if let BlockType::Moved | BlockType::Import | BlockType::Removed | BlockType::Check = over.ty {
             return out.push(
                 Diagnostic::error("G0505", "This block cannot stand in an override file")
                     .at(over.span, "move it to another file"),
             );
         }
         match self.named.get(&over.name()) {
-            Some(base) => merge_entries(&mut self.blocks[*base].entries, over.entries),
+            Some(base) => {
+                refuse_fixed(&over, out);
+                let base = &mut self.blocks[*base];
+                // The two ways to expand a block exclude each other: the new one takes the old one's place.
+                for (new, old) in [("count", "for_each"), ("for_each", "count")] {
+                    if over.get(new).is_some() {
+                        base.entries.retain(|(key, _)| &*key.text != old);
+                    }
+                }
+                merge_entries(&mut base.entries, over.entries);
+            }
+            // A provider without a block has an empty configuration.
+            None if over.ty == BlockType::Provider => self.push(over),
             None if !self.is_whole => {}
             None => out.push(
-                Diagnostic::error("G0505", "Nothing to override")
-                    .detail(
-                        "An override file changes blocks that another file has; no other file has this one.",
-                    )
-                    .at(over.span, "this block"),
+                nothing_to_override(
+                    "An override file changes blocks that another file has; no other file has this one.",
+                )
+                .at(over.span, "this block"),
             ),
         }
     }
 
-    fn merge_by_entry(&mut self, over: &RawBlock) {
+    fn merge_by_entry(&mut self, over: &RawBlock, out: &mut Diagnostics) {
         for (key, value) in over.entries.clone() {
             let Some((block, entry)) = self.entries.get(&(over.ty, key.text.clone())).copied() else {
-                self.push(RawBlock { entries: vec![(key, value)], ..over.clone() });
+                match over.ty == BlockType::Locals {
+                    false => self.push(RawBlock { entries: vec![(key, value)], ..over.clone() }),
+                    true if !self.is_whole => {}
+                    true => out.push(
+                        nothing_to_override(
+                            "An override file changes locals that another file has; no other file has this one.",
+                        )
+                        .at(key.span, "this local"),
+                    ),
+                }
                 continue;
             };
             let old = &mut self.blocks[block].entries[entry].1;
@@ -432,5 +456,31 @@ fn merge_entries(base: &mut Vec<(Key, Node)>, over: Vec<(Key, Node)>) {
             Some(entry) => *entry = (key, value),
             None => base.push((key, value)),
         }
+    }
+}
+
+fn nothing_to_override(why: &str) -> Diagnostic {
+    Diagnostic::error("G0505", "Nothing to override").detail(why)
+}
+
+/// Says what of a block an override file can't change.
+fn refuse_fixed(over: &RawBlock, out: &mut Diagnostics) {
+    let says = |(key, node): &(Key, Node)| match &*key.text {
+        "depends_on" => !node.as_seq().is_some_and(<[Node]>::is_empty),
+        "validation" => over.ty == BlockType::Variable,
+        "precondition" => over.ty == BlockType::Output,
+        _ => false,
+    };
+    let lifecycles = over.entries.iter().filter(|(key, _)| &*key.text == "lifecycle");
+    let lifecycles = lifecycles.flat_map(|(_, node)| super::values::one_or_many(node));
+    let conditions = lifecycles.filter_map(Node::as_map).flatten().map(|(key, _)| key);
+    let conditions = conditions.filter(|key| matches!(&*key.text, "precondition" | "postcondition"));
+    let own = over.entries.iter().filter(|entry| says(entry)).map(|(key, _)| key);
+    for key in own.chain(conditions) {
+        out.push(
+            Diagnostic::error("G0505", "This can't be overridden")
+                .detail(format!("{:?} stands as it is in the block's own file.", key.text))
+                .at(key.span, "move it to the block itself"),
+        );
     }
 }

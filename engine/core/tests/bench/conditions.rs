@@ -18,8 +18,9 @@ fn refused(spec: &str, text: &str) {
 
 #[test]
 fn a_precondition_that_fails_stops_before_anything_is_made() {
-    let rule = "      lifecycle:\n        precondition: [{ condition: '${1 > 2}', error_message: not so }]\n";
-    refused(&item(rule), "Resource precondition failed not so");
+    let rule =
+        "      lifecycle:\n        precondition: [{ condition: '${var.n > 2}', error_message: not so }]\n";
+    refused(&(item(rule) + "variable: { n: { default: 1 } }\n"), "Resource precondition failed not so");
 }
 
 #[test]
@@ -49,7 +50,7 @@ fn an_unexpected_world_is_refused_before_the_first_write() {
 #[test]
 fn a_check_only_warns() {
     let spec = format!(
-        "{}check:\n  c:\n    assert: [{{ condition: '${{false}}', error_message: look }}]\n",
+        "{}check:\n  c:\n    assert: [{{ condition: '${{sim_item.a.value != \"x\"}}', error_message: look }}]\n",
         item("")
     );
     let mut bench = Bench::new();

@@ -45,7 +45,7 @@ impl Names<'_> {
         module.locals.values().for_each(|l| self.expr(&l.value));
         for output in module.outputs.values() {
             self.expr(&output.value);
-            self.all(&output.depends_on);
+            self.depends_on(&output.depends_on);
             self.rules(&output.preconditions);
         }
         for variable in module.variables.values() {
@@ -79,7 +79,7 @@ impl Names<'_> {
         }
         for call in module.calls.values() {
             self.expansion(&call.expansion);
-            self.all(&call.depends_on);
+            self.depends_on(&call.depends_on);
             self.at = place_of(&call.expansion);
             call.arguments.values().for_each(|e| self.expr(e));
             call.providers.values().filter_map(|p| p.key.as_ref()).for_each(|e| self.expr(e));
@@ -89,7 +89,7 @@ impl Names<'_> {
 
     fn resource(&mut self, block: &ResourceBlock) {
         self.expansion(&block.expansion);
-        self.all(&block.depends_on);
+        self.depends_on(&block.depends_on);
         self.at = place_of(&block.expansion);
         let schema = kind_schema(self.config, self.schemas, self.module, block);
         let empty = Block::default();
@@ -100,12 +100,45 @@ impl Names<'_> {
         }
         lifecycle_exprs(block).for_each(|e| self.expr(e));
         block.provider.key.iter().for_each(|e| self.expr(e));
-        block.lifecycle.replace_triggered_by.iter().for_each(|e| self.expr(e));
+        block.lifecycle.replace_triggered_by.iter().for_each(|e| self.trigger(e));
         self.rules(&block.lifecycle.preconditions);
         self.at.self_object = true;
         self.rules(&block.lifecycle.postconditions);
         self.provisioners(&block.provisioners);
         self.at = Place::default();
+    }
+
+    /// What is waited for is whole: a block, one of its instances, or a module.
+    fn depends_on(&mut self, references: &[Reference]) {
+        self.all(references);
+        for reference in references {
+            let Ok(found) = target(self.module, reference) else { continue };
+            let rest = reference.steps.get(found.steps()..).unwrap_or_default();
+            let rest = rest.iter().skip_while(|step| matches!(step, RefStep::Index(_)));
+            if matches!(found, Target::Resource(_) | Target::Module { .. }) && rest.count() > 0 {
+                self.out.push(
+                    Diagnostic::error("G0619", "Not an address that can stand here")
+                        .detail(
+                            "depends_on names whole blocks and modules: no attribute can stand behind them.",
+                        )
+                        .at(reference.span, "more than a block"),
+                );
+            }
+        }
+    }
+
+    /// Only resources change in a way that a replacement can follow.
+    fn trigger(&mut self, expr: &Expr) {
+        self.expr(expr);
+        let reference = expr.traversal_with(&mut |_| Some(InstanceKey::Int(0)));
+        let found = reference.as_ref().and_then(|r| target(self.module, r).ok());
+        if found.is_some_and(|found| !matches!(found, Target::Resource(_))) {
+            self.out.push(
+                Diagnostic::error("G0619", "Not an address that can stand here")
+                    .detail("replace_triggered_by names resources, their instances and attributes. For another value there is terraform_data: give it as its input, and name that.")
+                    .at(expr.span(), "no resource"),
+            );
+        }
     }
 
     /// What a destroy-time provisioner must not name at all is told by its own check.

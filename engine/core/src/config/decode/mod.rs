@@ -7,14 +7,14 @@ mod provisioner;
 mod resource;
 mod settings;
 
-use super::gather::{BlockType, Document, RawBlock, gather};
+use super::gather::{BlockType, Document, RawBlock, gather, is_name, not_a_name};
 use super::values::{
     Traversal, bare, expression, one_or_many, reference, references, static_bool, static_text, static_texts,
     unknown_key, wrong_shape,
 };
 use super::{Body, Check, Expansion, Local, Module, Output, ProviderBlock, ProviderRef, Rule, Variable};
 use groma_lang::document::{Key, Node, NodeKind};
-use groma_lang::expr::{Expr, RefStep};
+use groma_lang::expr::{Expr, RefStep, Reference};
 use groma_lang::types_syntax::{TypeConstraint, parse_type, parse_type_text};
 use groma_types::{Diagnostic, Diagnostics, InstanceKey, Span, Type, Value};
 use std::collections::BTreeMap;
@@ -107,7 +107,7 @@ impl Decoder<'_> {
                 "nullable" => variable.nullable = static_bool(node, "nullable", self.out).unwrap_or(true),
                 "description" => variable.description = static_text(node, "description", self.out),
                 "deprecated" => {}
-                "validation" => variable.validations = self.rules(node, "validation"),
+                "validation" => variable.validations = self.validations(node, &label(block, 0)),
                 _ => self.unknown(
                     key,
                     "A variable",
@@ -203,6 +203,23 @@ impl Decoder<'_> {
         one_or_many(node).into_iter().filter_map(|n| self.rule(n, what)).collect()
     }
 
+    /// Each condition of a variable looks at the variable.
+    fn validations(&mut self, node: &Node, name: &str) -> Vec<Rule> {
+        let rules = self.rules(node, "validation");
+        for rule in &rules {
+            let references = rule.condition.references();
+            let is_own = |r: &Reference| &*r.root == "var" && r.attr(0) == Some(name);
+            if !references.is_empty() && !references.iter().any(is_own) {
+                self.out.push(
+                    Diagnostic::error("G0626", "A condition that looks at nothing")
+                        .detail(format!("The condition of the variable {name:?} must look at var.{name}."))
+                        .at(rule.condition.span(), "does not look at the variable"),
+                );
+            }
+        }
+        rules
+    }
+
     fn rule(&mut self, node: &Node, what: &str) -> Option<Rule> {
         let Some(entries) = node.as_map() else {
             wrong_shape(node, what, "a mapping", self.out);
@@ -222,7 +239,17 @@ impl Decoder<'_> {
                 self.missing(node.span, &format!("A {what}"), name);
             }
         }
-        Some(Rule { span: node.span, condition: condition?, error_message: message? })
+        let rule = Rule { span: node.span, condition: condition?, error_message: message? };
+        if rule.condition.references().is_empty()
+            && !rule.condition.as_literal().is_some_and(Value::is_unknown)
+        {
+            self.out.push(
+                Diagnostic::error("G0626", "A condition that looks at nothing")
+                    .detail(format!("The condition of a {what} must name something of the stack; this one always has the same result."))
+                    .at(rule.condition.span(), "names nothing"),
+            );
+        }
+        Some(rule)
     }
 
     fn provider(&mut self, block: &RawBlock) {
@@ -237,7 +264,12 @@ impl Decoder<'_> {
         };
         for (key, node) in &block.entries {
             match &*key.text {
-                "alias" => provider.alias = static_text(node, "alias", self.out),
+                "alias" => {
+                    provider.alias = static_text(node, "alias", self.out);
+                    if let Some(alias) = provider.alias.as_ref().filter(|alias| !is_name(alias)) {
+                        self.out.push(not_a_name("provider", alias, node.span));
+                    }
+                }
                 "for_each" if !node.is_null() => {
                     provider.for_each = Some(expression(node, &Type::Dynamic, self.out));
                 }
@@ -322,6 +354,9 @@ impl Decoder<'_> {
                 "data" => self.check_data(node),
                 _ => self.unknown(key, "A check", &["assert", "data"]),
             }
+        }
+        if rules.is_empty() {
+            self.missing(block.span, "A check", "assert");
         }
         let check = Check { name: name.clone(), span: block.span, assertions: rules };
         insert(&mut self.module.checks, name, check, "check", |c| c.span, self.out);

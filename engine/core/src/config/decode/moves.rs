@@ -7,7 +7,8 @@ use crate::config::{BlockId, Import, ImportTo, Moved, Named, Provisioner, Remove
 use groma_lang::document::Node;
 use groma_lang::expr::{Expr, Link, RefStep, Reference};
 use groma_types::{
-    Diagnostic, InstanceAddr, InstanceKey, Mode, ModuleAddr, ModuleStep, ResourceAddr, Span, Type,
+    Diagnostic, Diagnostics, InstanceAddr, InstanceKey, Mode, ModuleAddr, ModuleStep, ResourceAddr, Span,
+    Type,
 };
 use std::sync::Arc;
 
@@ -117,6 +118,10 @@ impl Decoder<'_> {
     }
 
     fn import_to(&mut self, node: &Node) -> Option<ImportTo> {
+        if is_quoted(node) {
+            self.bad_address(node.span, "An address stands without quotes here.");
+            return None;
+        }
         let expr = match bare(node, self.out) {
             Ok(expr) => expr,
             Err(Traversal::Broken) => return None,
@@ -133,6 +138,9 @@ impl Decoder<'_> {
     }
 
     fn named(&mut self, node: &Node, what: &str) -> Option<Named> {
+        if !self.is_fixed(node) {
+            return None;
+        }
         let written = reference(node, what, self.out)?;
         let named = named(&written);
         if named.is_none() {
@@ -142,6 +150,17 @@ impl Decoder<'_> {
             );
         }
         named
+    }
+
+    /// An address of `moved` and `removed` is not evaluated; in native syntax it has no quotes.
+    fn is_fixed(&mut self, node: &Node) -> bool {
+        let why = match bare(node, &mut Diagnostics::new()).map(|expr| expr.as_traversal()) {
+            _ if is_quoted(node) => "An address stands without quotes here.",
+            Ok(Some((_, Some(_)))) => "A key must be written out here, as a string or a number.",
+            _ => return true,
+        };
+        self.bad_address(node.span, why);
+        false
     }
 
     pub(super) fn bad_address(&mut self, span: Span, why: &str) {
@@ -170,6 +189,11 @@ impl Parts<'_> {
             RefStep::Attr(_) => None,
         }
     }
+}
+
+/// Native syntax has quotes for strings alone; the others have no other way to write an address.
+fn is_quoted(node: &Node) -> bool {
+    node.as_expr().and_then(Expr::as_literal).is_some_and(|value| value.as_str().is_some())
 }
 
 /// What a reference means as an address.

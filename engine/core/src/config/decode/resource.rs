@@ -118,9 +118,11 @@ impl Decoder<'_> {
     /// The data source in a `check` is one of the module's, but that its failure does not fail the run.
     pub(super) fn check_data(&mut self, node: &Node) {
         let maps = |node| one_or_many(node).into_iter().filter_map(Node::as_map).flatten();
+        let mut first = None;
         for (kind, named) in maps(node) {
             for (name, body) in maps(named) {
                 for body in one_or_many(body) {
+                    self.check_data_is_plain(name, body, *first.get_or_insert(name.span));
                     let block = RawBlock {
                         ty: BlockType::Data,
                         labels: vec![kind.clone(), name.clone()],
@@ -139,15 +141,27 @@ impl Decoder<'_> {
         }
     }
 
-    /// Time-outs are no part of a kind's schema, so a `dynamic` block can't make them: it is left out, and that is said.
+    /// A check has one data source at most, and that has one instance.
+    fn check_data_is_plain(&mut self, name: &Key, body: &Node, first: Span) {
+        if first != name.span {
+            self.out.push(duplicate("data source of this check beside", &name.text, name.span, first));
+        }
+        for (key, _) in body.as_map().unwrap_or_default() {
+            if matches!(&*key.text, "count" | "for_each" | "lifecycle") {
+                self.unknown(key, "The data source of a check", &[]);
+            }
+        }
+    }
+
+    /// Time-outs are no part of a kind's schema, so a `dynamic` block can't make them.
     fn dynamic_timeouts(&mut self, node: &Node, body: &mut Body) {
         let all = one_or_many(node).into_iter().filter_map(Node::as_map).flatten();
         for (key, _) in all.filter(|(key, _)| &*key.text == "timeouts") {
             self.out.push(
-                Diagnostic::warning("G0607", "This block is not read yet")
-                    .detail("Time-outs that a dynamic block makes are not taken; the defaults hold.")
+                Diagnostic::error("G0607", "A dynamic block can't make time-outs")
+                    .detail("They are the engine's own and stand once in a block.")
                     .help("Write a plain timeouts block; an argument that is null there is not set.")
-                    .at(key.span, "not taken"),
+                    .at(key.span, "not a nested block of the provider"),
             );
         }
         if let NodeKind::Map(entries) = &mut body.node.kind {

@@ -101,6 +101,7 @@ impl Decoder<'_> {
             wrong_shape(node, "A required provider", "a mapping", self.out);
             return None;
         };
+        let key_of = key.text.clone();
         for (key, value) in entries {
             match &*key.text {
                 "source" => {
@@ -109,7 +110,7 @@ impl Decoder<'_> {
                     }
                 }
                 "version" => required.version = self.constraint(value),
-                "configuration_aliases" => required.aliases = self.aliases(value),
+                "configuration_aliases" => required.aliases = self.aliases(&key_of, value),
                 "//" => {}
                 _ => {
                     self.unknown(key, "A required provider", &["source", "version", "configuration_aliases"]);
@@ -128,10 +129,17 @@ impl Decoder<'_> {
         Some(text)
     }
 
-    fn aliases(&mut self, node: &Node) -> Vec<Arc<str>> {
+    fn aliases(&mut self, provider: &Arc<str>, node: &Node) -> Vec<Arc<str>> {
         let mut aliases = Vec::new();
         for item in one_or_many(node) {
             if let Some(found) = self.provider_ref(item) {
+                if found.name != *provider {
+                    self.out.push(
+                        Diagnostic::error("G0604", "The value has the wrong shape")
+                            .detail(format!("These are configurations of {provider}: {provider}.NAME."))
+                            .at(item.span, "of another provider"),
+                    );
+                }
                 match found.alias {
                     Some(alias) => aliases.push(format!("{}.{alias}", found.name).into()),
                     None => aliases.push(found.name),
