@@ -1,7 +1,7 @@
 //! Diagnostics for people: what, where with the line and a caret, why, what to do.
 
 use super::style::{Paint, Style};
-use super::text;
+use super::{functions, text};
 use groma_types::diagnostic::Label;
 use groma_types::{Diagnostic, Severity, SourceMap};
 use std::collections::HashMap;
@@ -103,6 +103,11 @@ fn message(out: &mut String, diagnostic: &Diagnostic, on: &str, sources: &Source
     for label in &diagnostic.labels {
         place(out, label, sources, style, paint);
     }
+    if !diagnostic.values.is_empty() {
+        let lines: Vec<String> =
+            diagnostic.values.iter().map(|v| format!("{} {}", v.name, v.statement)).collect();
+        field(out, "with", &lines.join("\n"));
+    }
     if !on.is_empty() {
         field(out, "on", on);
     }
@@ -187,8 +192,23 @@ pub(crate) fn to_json(diagnostic: &Diagnostic, sources: &SourceMap) -> serde_jso
     if let Some((range, snippet)) = first.and_then(|label| range(label, sources)) {
         json["range"] = range;
         json["snippet"] = snippet;
+        let values: Vec<_> = diagnostic
+            .values
+            .iter()
+            .map(|v| serde_json::json!({ "traversal": v.name, "statement": v.statement }))
+            .collect();
+        json["snippet"]["values"] = values.into();
+        if let Some(call) = diagnostic.function.as_deref().and_then(call) {
+            json["snippet"]["function_call"] = call;
+        }
     }
     json
+}
+
+/// The function of a call that failed, in Terraform's shape.
+fn call(name: &str) -> Option<serde_json::Value> {
+    let function = groma_lang::functions::find(name)?;
+    Some(serde_json::json!({ "called_as": name, "signature": functions::of_call(function) }))
 }
 
 fn range(label: &Label, sources: &SourceMap) -> Option<(serde_json::Value, serde_json::Value)> {
@@ -200,6 +220,9 @@ fn range(label: &Label, sources: &SourceMap) -> Option<(serde_json::Value, serde
     };
     let start = sources.line_col(span.source, span.start as usize);
     let (line_start, line) = source.line(span.start as usize).unwrap_or((source.text.len(), ""));
+    // All lines that the place is in.
+    let last = source.line((span.end as usize).saturating_sub(1)).filter(|(start, _)| *start > line_start);
+    let line = last.map_or(line, |(start, last)| &source.text[line_start..start + last.len()]);
     let in_line = |byte: u32| (byte as usize).saturating_sub(line_start).min(line.len());
     let shown = excerpt(line, in_line(span.start));
     let offset = |byte: u32| in_line(byte).saturating_sub(shown.start).min(shown.len());
@@ -226,6 +249,7 @@ fn excerpt(line: &str, byte: usize) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::{CODE_MAX, OBJECTS_MAX, Style, TOLD_MAX, render, to_json};
+    use groma_types::diagnostic::NamedValue;
     use groma_types::{Diagnostic, SourceMap, Span};
 
     fn check(text: &str, word: &str, expected: &str) {
@@ -269,6 +293,37 @@ error[G0107]: reference to an undeclared name
                 " ".repeat(71)
             ),
         );
+    }
+
+    #[test]
+    fn values_at_the_place_and_the_function_are_told_as_terraform_tells_them() {
+        let mut sources = SourceMap::default();
+        let id = sources.add("main.tf", "a = upper(\n  var.x)\n");
+        let value = NamedValue { name: "var.x".into(), statement: "is tuple with 2 elements".into() };
+        let diagnostic = Diagnostic {
+            values: vec![value],
+            function: Some("upper".into()),
+            ..Diagnostic::error("G0114", "x").at(Span::new(id, 4, 19), "here")
+        };
+        let text = render([&diagnostic], &sources, Style::PLAIN);
+        assert!(text.contains("\n   = with: var.x is tuple with 2 elements\n"), "{text}");
+        let expected = serde_json::json!({
+            "context": null,
+            "code": "a = upper(\n  var.x)",
+            "start_line": 1,
+            "highlight_start_offset": 4,
+            "highlight_end_offset": 19,
+            "values": [{ "traversal": "var.x", "statement": "is tuple with 2 elements" }],
+            "function_call": {
+                "called_as": "upper",
+                "signature": {
+                    "name": "upper",
+                    "params": [{ "name": "str", "type": "string" }],
+                    "return_type": "string",
+                },
+            },
+        });
+        assert_eq!(to_json(&diagnostic, &sources)["snippet"], expected);
     }
 
     #[test]

@@ -15,6 +15,19 @@ pub(crate) fn all() -> Json {
     json!({ "format_version": "1.0", "function_signatures": all })
 }
 
+/// The same as it stands beside a call that failed: there the words for parameters are shorter.
+pub(crate) fn of_call(function: &Function) -> Json {
+    let mut signature = json!({ "name": function.name, "return_type": type_to_json(&function.returns()) });
+    let parameters: Vec<Json> = function.parameters().iter().map(parameter).collect();
+    if !parameters.is_empty() {
+        signature["params"] = parameters.into();
+    }
+    if let Some(more) = function.variadic() {
+        signature["variadic_param"] = parameter(&more);
+    }
+    signature
+}
+
 fn signature(function: &Function) -> Json {
     let mut signature = Map::new();
     signature.insert("description".into(), function.doc.into());

@@ -8,6 +8,7 @@ mod collections;
 mod operators;
 mod steps;
 mod templates;
+mod told;
 
 use crate::ast::{Call, Id, Kind};
 use crate::eval::collections::Keys;
@@ -143,7 +144,9 @@ pub fn evaluate(expr: &Expr, scope: &dyn Scope) -> (Value, Diagnostics) {
     }
     if eval.diagnostics.has_errors() {
         let marks = value.deep_marks();
-        return (Value::unknown(Type::Dynamic).mark(marks), eval.diagnostics);
+        let mut told = Diagnostics::new();
+        told.extend(eval.diagnostics.into_iter().map(|fault| told::with_values(fault, expr, scope)));
+        return (Value::unknown(Type::Dynamic).mark(marks), told);
     }
     (settled(value), eval.diagnostics)
 }
@@ -456,7 +459,8 @@ fn function_error(call: &Call, whole: Span, fault: &FunctionError, spans: &[Span
             ("Error in function call", format!("Call to function {name:?} failed: {}.", fault.message), whole)
         }
     };
-    Diagnostic::error("G0114", summary).detail(detail).at(span, "in this call")
+    let fault_of_call = Diagnostic::error("G0114", summary).detail(detail).at(span, "in this call");
+    Diagnostic { function: Some(call.name.clone()), ..fault_of_call }
 }
 
 /// Calls a function by name.

@@ -15,6 +15,8 @@ use groma_types::{
 };
 use std::collections::BTreeMap;
 
+/// A call of each function.
+const CALLS: &str = include_str!("../tests/corpus/calls.txt");
 const EXPRESSIONS: &str = include_str!("../tests/corpus/expr_corpus.jsonl");
 
 struct Names {
@@ -218,7 +220,7 @@ fn compare(
 fn what_is_said_of_unknowns_holds_for_the_values_behind_them() {
     let (sources, locals) = recorded();
     let mut wrong = Vec::new();
-    for source in &sources {
+    for source in sources.iter().map(String::as_str).chain(CALLS.lines()) {
         check(source, &locals, &mut wrong);
     }
     assert!(

@@ -22,6 +22,12 @@ impl Scope for Names {
             "short" => Value::from("e").mark(Marks::EPHEMERAL),
             "all" => Value::tuple(vec!["x".into(), "y".into()]).mark(Marks::SENSITIVE),
             "one" => Value::object([("a", Value::from("x").mark(Marks::SENSITIVE)), ("b", "y".into())]),
+            "plain" => Value::object([
+                ("list", Value::tuple(vec!["x".into(), "y".into()])),
+                ("map", Value::object([("a", "x".into())])),
+                ("name", "n".into()),
+                ("number", Value::number(5i64)),
+            ]),
             "token" => unknown("mint").mark(Marks::MINTED),
             "id" => unknown("node"),
             _ => return Ok((Value::NULL, 0)),
@@ -95,6 +101,26 @@ fn marks_of_operands_are_marks_of_results() {
         Marks { sensitive: true, ephemeral: true, minted: false }
     );
     assert!(value("${ephemeralasnull(short)}").is_null());
+}
+
+#[test]
+fn a_fault_tells_what_names_at_its_place_stood_for_but_no_secret() {
+    let check = |source: &str, expected: &[&str]| {
+        let (expr, faults) = parse_template(&Text::plain(source, SourceId(0), 0));
+        assert!(!faults.has_errors(), "{source}: {faults:?}");
+        let (_, faults) = evaluate(&expr, &Names);
+        let fault = faults.iter().find(|f| f.is_error()).expect(source);
+        let told: Vec<String> = fault.values.iter().map(|v| format!("{} {}", v.name, v.statement)).collect();
+        assert_eq!(told, expected, "{source}");
+    };
+    check("${upper(plain.list)}", &["plain.list is tuple with 2 elements"]);
+    check("${plain.list + 1}", &["plain.list is tuple with 2 elements"]);
+    check("${plain.map[plain.name]}", &["plain.map is object with 1 attribute \"a\"", "plain.name is \"n\""]);
+    check("${plain.list[plain.number]}", &["plain.list is tuple with 2 elements", "plain.number is 5"]);
+    // What is not known, and what is secret, is not told, nor what a secret holds.
+    check("${upper([id, secret, all, plain.number])}", &["plain.number is 5"]);
+    check("${upper(one)}", &["one is object with 2 attributes"]);
+    check("${upper([one.a, one.b])}", &["one.b is \"y\""]);
 }
 
 #[test]

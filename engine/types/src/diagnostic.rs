@@ -51,6 +51,18 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// The node it belongs to, where there is one.
     pub address: Option<String>,
+    /// What names at the place stood for: `var.x` and `is 5`. Never what a secret is.
+    pub values: Vec<NamedValue>,
+    /// The function that the call at the place is of.
+    pub function: Option<Arc<str>>,
+}
+
+/// What a name stood for where something went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NamedValue {
+    pub name: String,
+    /// The end of a sentence that begins with the name.
+    pub statement: String,
 }
 
 impl Diagnostic {
@@ -64,6 +76,8 @@ impl Diagnostic {
             native_help: None,
             labels: Vec::new(),
             address: None,
+            values: Vec::new(),
+            function: None,
         }
     }
 
@@ -134,9 +148,9 @@ impl Diagnostics {
         Diagnostics::default()
     }
 
-    /// Adds a diagnostic, unless an equal one is there.
+    /// Adds a diagnostic, unless an equal one is there: the same fault with other values is no other fault.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if self.seen.insert(diagnostic.clone()) {
+        if self.seen.insert(Diagnostic { values: Vec::new(), ..diagnostic.clone() }) {
             self.all.push(diagnostic);
         }
     }
