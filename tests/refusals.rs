@@ -216,14 +216,6 @@ const REFUSED: &[(&str, &[(&str, &str)])] = &[
             "resource \"terraform_data\" \"a\" {}\nimport {\n  to = \"terraform_data.a\"\n  id = \"x\"\n}\n",
         )],
     ),
-    // Taken by Terraform for kinds that have time-outs among their blocks; refused here, in words.
-    (
-        "G0607",
-        &[(
-            "main.tf",
-            "resource \"terraform_data\" \"a\" {\n  dynamic \"timeouts\" {\n    for_each = [1]\n    content {\n      create = \"5m\"\n    }\n  }\n}\n",
-        )],
-    ),
 ];
 
 fn stack(files: &[(&str, &str)]) -> Stack {

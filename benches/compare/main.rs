@@ -67,7 +67,8 @@ impl Options {
             match arg.as_str() {
                 "--shapes" => options.shapes = value.split(',').map(Shape::of).collect::<Result<_>>()?,
                 "--sizes" => {
-                    options.sizes = value.split(',').map(str::parse).collect::<std::result::Result<_, _>>()?
+                    options.sizes =
+                        value.split(',').map(str::parse).collect::<std::result::Result<_, _>>()?;
                 }
                 "--limit" => options.limit = Duration::from_secs(value.parse()?),
                 _ => {

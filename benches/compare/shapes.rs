@@ -108,7 +108,8 @@ fn id_of(i: usize) -> Value {
 }
 
 fn add(resources: &mut Map<String, Value>, i: usize, input: Value) {
-    resources.insert(format!("r{i:05}"), json!({ "input": input }));
+    let block = Map::from_iter([("input".to_string(), input)]);
+    resources.insert(format!("r{i:05}"), block.into());
 }
 
 /// Ten resources, every second of which refers to the one before.

@@ -17,6 +17,7 @@ const APART: &[(&str, &str)] = &[
     ("nonsensitive", "takes the mark away"),
     ("plantimestamp", "no arguments"),
     ("rsadecrypt", "needs a key, which no test holds"),
+    ("templatestring", "its template is a reference, not a value"),
     ("timestamp", "no arguments"),
     ("try", "gives what it chose; what it passed over it does not give"),
     ("uuid", "no arguments"),

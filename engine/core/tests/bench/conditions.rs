@@ -19,8 +19,8 @@ fn refused(spec: &str, text: &str) {
 #[test]
 fn a_precondition_that_fails_stops_before_anything_is_made() {
     let rule =
-        "      lifecycle:\n        precondition: [{ condition: '${var.n > 2}', error_message: not so }]\n";
-    refused(&(item(rule) + "variable: { n: { default: 1 } }\n"), "Resource precondition failed not so");
+        "      lifecycle:\n        precondition: [{ condition: '${local.n > 2}', error_message: not so }]\n";
+    refused(&(item(rule) + "locals: { n: 1 }\n"), "Resource precondition failed not so");
 }
 
 #[test]

@@ -208,7 +208,9 @@ pub(super) fn parseint(args: &[Value], _: &dyn FunctionHost) -> Outcome {
         digits.chars().map(|c| value(c).and_then(|v| u32::try_from(v).ok())).collect()
     };
     match values.map(|values| Number::from_digits(values, u32::try_from(base).unwrap_or(2))) {
-        Some(n) if !digits.is_empty() => Ok(Value::number(if s.starts_with('-') { n.neg() } else { n })),
+        Some(n) if !digits.is_empty() => {
+            Ok(heritage.known(Value::number(if s.starts_with('-') { n.neg() } else { n })))
+        }
         _ => bad_arg(0, format!("cannot parse {s:?} as a base {base} integer")),
     }
 }

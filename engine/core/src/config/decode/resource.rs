@@ -153,15 +153,15 @@ impl Decoder<'_> {
         }
     }
 
-    /// Time-outs are no part of a kind's schema, so a `dynamic` block can't make them.
+    /// Time-outs are no part of a kind's schema, so a `dynamic` block can't make them: it is left out, and that is said.
     fn dynamic_timeouts(&mut self, node: &Node, body: &mut Body) {
         let all = one_or_many(node).into_iter().filter_map(Node::as_map).flatten();
         for (key, _) in all.filter(|(key, _)| &*key.text == "timeouts") {
             self.out.push(
-                Diagnostic::error("G0607", "A dynamic block can't make time-outs")
-                    .detail("They are the engine's own and stand once in a block.")
+                Diagnostic::warning("G0607", "This block is not read yet")
+                    .detail("Time-outs that a dynamic block makes are not taken; the defaults hold.")
                     .help("Write a plain timeouts block; an argument that is null there is not set.")
-                    .at(key.span, "not a nested block of the provider"),
+                    .at(key.span, "not taken"),
             );
         }
         if let NodeKind::Map(entries) = &mut body.node.kind {
