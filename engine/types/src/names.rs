@@ -214,13 +214,10 @@ impl Causes {
 
     /// Adds another set; nothing is copied where one of them is in the other.
     pub fn join(&mut self, other: &Causes) {
-        let has = |a: &Causes, b: &Causes| b.iter().all(|c| a.contains(c));
-        match () {
-            () if other.is_empty()
-                || self.0.as_ref().zip(other.0.as_ref()).is_some_and(|(a, b)| Arc::ptr_eq(a, b)) => {}
-            () if self.is_empty() => *self = other.clone(),
-            () if has(self, other) => {}
-            () => *self = self.iter().chain(other).cloned().collect(),
+        if self.is_empty() {
+            *self = other.clone();
+        } else if !other.iter().all(|cause| self.contains(cause)) {
+            *self = self.iter().chain(other).cloned().collect();
         }
     }
 }
