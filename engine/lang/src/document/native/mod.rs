@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// Levels of blocks, lists and objects inside each other; deeper lists and objects stay one expression.
 const DEPTH_MAX: usize = 255;
 
+/// After so many faults the text is not read on: a message takes far more than the two bytes that can cause one.
+const FAULTS_MAX: usize = 1000;
+
 /// Reads a text in native syntax. Where the diagnostics hold errors, the tree lacks what they tell of.
 pub fn parse_native(source: SourceId, text: &str) -> (Node, Diagnostics) {
     let whole = Text::plain(text, source, 0);
@@ -104,6 +107,9 @@ impl<'a> Reader<'a> {
                         self.recover(next.start);
                     }
                 }
+            }
+            if self.out.len() >= FAULTS_MAX {
+                self.after_fault = AfterFault::Stop;
             }
             match (self.after_fault, open) {
                 (AfterFault::GoOn, _) => {}
