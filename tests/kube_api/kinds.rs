@@ -59,8 +59,8 @@ fn alike(name: &str) -> &str {
 
 fn arguments(name: &str, block: &Json, places: &mut Places) {
     for (attribute, schema) in block["attributes"].as_object().into_iter().flatten() {
-        // What is sensitive is not shown.
-        if schema["optional"] == true && schema["sensitive"] != true {
+        // What is sensitive is not shown, and what is only written is not kept.
+        if schema["optional"] == true && schema["sensitive"] != true && schema["write_only"] != true {
             places.insert((alike(name).into(), attribute.clone()));
         }
     }
