@@ -1,7 +1,7 @@
 //! Answers expressions of a person over a stack: its variables and locals, what the state holds or a plan would make of it,
 //! and functions. Nothing is changed and no provider is asked.
 
-use crate::config::{Config, ModulePath, check};
+use crate::config::{Config, check};
 use crate::facade::{Host, Planned, Registry};
 use crate::plan::planner::address_of;
 use crate::scope::{Evaluator, Place};
@@ -42,7 +42,7 @@ impl Console {
         let mut values = Values::new(variables);
         // Outer modules first: what they know may say how many inner ones there are.
         for (path, module) in &config.modules {
-            for instance in instances(&eval, &values, path) {
+            for instance in eval.module_instances(&values, path).0 {
                 let managed = module.resources.keys().filter(|id| id.mode == Mode::Managed);
                 for id in managed {
                     let address = address_of(&instance, id);
@@ -82,10 +82,6 @@ impl Console {
         let (value, faults) = self.eval.expr(&self.values, &Place::module(ModuleAddr::root()), &expr);
         if faults.has_errors() { Err(faults) } else { Ok(value) }
     }
-}
-
-fn instances(eval: &Evaluator, values: &Values, path: &ModulePath) -> Vec<ModuleAddr> {
-    eval.module_instances(values, path).0
 }
 
 /// The instances of a block in the state; `None` where there is none.

@@ -45,9 +45,7 @@ impl Planner {
                 return failed;
             }
         }
-        let own = Address::Instance(address.clone());
-        let rules = &resource.lifecycle.preconditions;
-        if self.conditions(rules, "Resource precondition failed", place, &own).is_none() {
+        if self.preconditions(resource, place, address).is_none() {
             return failed;
         }
         let Some(config) = self.evaluate_body(resource, &schema, place, address) else { return failed };

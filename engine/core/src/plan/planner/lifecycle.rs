@@ -33,6 +33,17 @@ impl Planner {
         all_hold.then_some(())
     }
 
+    /// Holds a block's preconditions in the place of one of its instances.
+    pub fn preconditions(
+        &mut self,
+        resource: &ResourceBlock,
+        place: &Place,
+        address: &InstanceAddr,
+    ) -> Option<()> {
+        let rules = &resource.lifecycle.preconditions;
+        self.conditions(rules, "Resource precondition failed", place, &Address::Instance(address.clone()))
+    }
+
     /// Holds an instance's postconditions against its value.
     pub fn postconditions(&mut self, address: &InstanceAddr, value: &Value) -> Option<()> {
         let config = self.config();

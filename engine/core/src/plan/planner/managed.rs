@@ -122,8 +122,7 @@ impl Planner {
             self.unknown_kind(resource);
             return None;
         };
-        let own = Address::Instance(address.clone());
-        self.conditions(&resource.lifecycle.preconditions, "Resource precondition failed", place, &own)?;
+        self.preconditions(resource, place, address)?;
         let config = self.evaluate_body(resource, &schema, place, address)?;
         let config = parts::arguments(&schema, config, place);
         let schema = schema.of_instance();
