@@ -36,7 +36,7 @@ pub async fn refresh(
     let mut found = BTreeMap::new();
     // A host is never hosted itself, so two rounds serve.
     for hosted in [false, true] {
-        let mut groups: BTreeMap<(RecipeId, Arc<str>), Vec<&Object>> = BTreeMap::new();
+        let mut open: Vec<&Object> = Vec::new();
         for object in ids.iter().filter_map(|id| state.objects.get(id)).filter(|o| o.host.is_some() == hosted)
         {
             match object.host.as_ref().and_then(|h| found.get(h)) {
@@ -44,31 +44,63 @@ pub async fn refresh(
                 Some(Refreshed::Gone) => {
                     found.insert(object.id.clone(), Refreshed::Gone);
                 }
-                _ => {
-                    let key = (object.recipe.clone(), object.address.resource.kind.clone());
-                    groups.entry(key).or_default().push(object);
-                }
+                _ => open.push(object),
             }
         }
-        let work = groups.into_iter().flat_map(|(key, objects)| {
-            let size = if objects.len() >= LIST_MIN { objects.len() } else { 1 };
-            objects.chunks(size).map(|c| (key.clone(), c.to_vec())).collect::<Vec<_>>()
-        });
-        let answers: Vec<_> = stream::iter(work)
-            .map(|((recipe, kind), objects)| async move {
-                let nowhere = World::default();
-                let world = state.recipes.get(&recipe).map_or(&nowhere, |r| &r.world);
-                objects.iter().for_each(|o| emit(EventKind::RefreshStarted { address: o.address.clone() }));
-                let read = read_group(pool, &recipe, world, &kind, &objects).await;
-                objects.iter().for_each(|o| emit(EventKind::RefreshDone { address: o.address.clone() }));
-                read
-            })
-            .buffer_unordered(READS_MAX)
-            .collect()
-            .await;
-        found.extend(answers.into_iter().flatten());
+        found.extend(read_all(pool, state, open, emit).await);
     }
+    with_their_hosts(pool, state, &mut found).await;
     found
+}
+
+/// A host may go between its own read and that of what lives on it (one that an earlier run began to delete does): where
+/// nobody answers there, the host is looked at once more, and with it everything on it is gone.
+async fn with_their_hosts(pool: &Arc<Pool>, state: &State, found: &mut BTreeMap<ObjectId, Refreshed>) {
+    let silent = |r: &Refreshed| matches!(r, Refreshed::Failed(e) if e.kind == ErrorKind::Unreachable);
+    let host_of = |id: &ObjectId| state.objects.get(id)?.host.as_ref();
+    let doubted: BTreeSet<&ObjectId> =
+        found.iter().filter(|(_, r)| silent(r)).filter_map(|(id, _)| host_of(id)).collect();
+    let was_there = |id: &&&ObjectId| matches!(found.get(**id), Some(Refreshed::Present(_)));
+    let hosts = doubted.iter().filter(was_there).filter_map(|id| state.objects.get(*id)).collect();
+    let again = read_all(pool, state, hosts, &|_| {}).await;
+    let gone: BTreeSet<ObjectId> =
+        again.into_iter().filter(|(_, r)| matches!(r, Refreshed::Gone)).map(|(id, _)| id).collect();
+    for (id, refreshed) in found.iter_mut() {
+        if gone.contains(id) || host_of(id).is_some_and(|host| gone.contains(host)) {
+            *refreshed = Refreshed::Gone;
+        }
+    }
+}
+
+/// Reads objects, those of one recipe and kind together.
+async fn read_all(
+    pool: &Arc<Pool>,
+    state: &State,
+    objects: Vec<&Object>,
+    emit: &(dyn Fn(EventKind) + Sync),
+) -> Vec<(ObjectId, Refreshed)> {
+    let mut groups: BTreeMap<(RecipeId, Arc<str>), Vec<&Object>> = BTreeMap::new();
+    for object in objects {
+        let key = (object.recipe.clone(), object.address.resource.kind.clone());
+        groups.entry(key).or_default().push(object);
+    }
+    let work = groups.into_iter().flat_map(|(key, objects)| {
+        let size = if objects.len() >= LIST_MIN { objects.len() } else { 1 };
+        objects.chunks(size).map(|c| (key.clone(), c.to_vec())).collect::<Vec<_>>()
+    });
+    let answers: Vec<_> = stream::iter(work)
+        .map(|((recipe, kind), objects)| async move {
+            let nowhere = World::default();
+            let world = state.recipes.get(&recipe).map_or(&nowhere, |r| &r.world);
+            objects.iter().for_each(|o| emit(EventKind::RefreshStarted { address: o.address.clone() }));
+            let read = read_group(pool, &recipe, world, &kind, &objects).await;
+            objects.iter().for_each(|o| emit(EventKind::RefreshDone { address: o.address.clone() }));
+            read
+        })
+        .buffer_unordered(READS_MAX)
+        .collect()
+        .await;
+    answers.into_iter().flatten().collect()
 }
 
 async fn read_group(

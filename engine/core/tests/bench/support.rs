@@ -19,10 +19,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// What happens in the world at an event of a run.
+pub(crate) type AtEvent = Box<dyn Fn(&EventKind) + Send>;
+
 #[derive(Default)]
-pub(crate) struct Recorder(pub(crate) Mutex<Vec<Event>>);
+pub(crate) struct Recorder(pub(crate) Mutex<Vec<Event>>, pub(crate) Mutex<Option<AtEvent>>);
 impl EventSink for Recorder {
     fn event(&self, event: Event) {
+        if let Some(at) = &*self.1.lock().unwrap() {
+            at(&event.kind);
+        }
         self.0.lock().unwrap().push(event);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::life::{STACK, hosted, items};
 use crate::support::{Bench, changes};
+use groma_engine::event::EventKind;
 use groma_engine::facade::Ended;
 use groma_engine::plan::Reason;
 use groma_provider::ErrorKind;
@@ -74,6 +75,23 @@ fn what_another_hand_deleted_needs_no_delete() {
     bench.world.remove("sim_host", |_| true);
     bench.world.remove("sim_load_balancer", |_| true);
     bench.destroyed(None);
+}
+
+/// A host that goes between its own read and that of what lives on it takes it along: nobody's error.
+#[test]
+fn a_host_that_goes_while_it_is_looked_at_takes_all_with_it() {
+    let mut bench = Bench::new();
+    bench.apply(&hosted("name: host")).ok();
+    let world = bench.world.clone();
+    let goes = move |event: &EventKind| {
+        if matches!(event, EventKind::RefreshStarted { address } if &*address.resource.kind == "sim_app") {
+            world.remove("sim_host", |_| true);
+            world.remove("sim_load_balancer", |_| true);
+        }
+    };
+    *bench.events.1.lock().unwrap() = Some(Box::new(goes));
+    bench.destroyed(None);
+    assert_eq!(bench.world.count("sim_host", Op::Delete), 0);
 }
 
 /// No answer is no absence: an error, nothing is read as gone and nothing of it is edited.
